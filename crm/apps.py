@@ -1,0 +1,19 @@
+"""The floor registers its own connectors and loads its reactions."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class CrmConfig(AppConfig):
+    """Customers, interactions, tickets."""
+
+    name = "crm"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "Customers and tickets"
+
+    def ready(self) -> None:
+        """Plug in what the floor brings."""
+        base = import_module("crm.connectors.base")
+        base.register("items", "crm.connectors.open_format")
+        import_module("crm.reactions")

@@ -1,0 +1,167 @@
+"""The fixed lists of the floor, with the transitions that are legal between them."""
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    """What a person is here for."""
+
+    ADMINISTRATOR = "administrator"
+    SUPERVISOR = "supervisor"
+    AGENT = "agent"
+    MARKETING = "marketing"
+    AUDITOR = "auditor"
+    API_CLIENT = "api_client", "API client"
+
+
+class ChannelKind(TextChoices):
+    """What an endpoint of ours speaks."""
+
+    X = "x", "X"
+    FACEBOOK = "facebook"
+    INSTAGRAM = "instagram"
+    YOUTUBE = "youtube", "YouTube"
+    MASTODON = "mastodon"
+    BLUESKY = "bluesky"
+    REDDIT = "reddit"
+    EMAIL = "email", "E-mail"
+    CHAT = "chat", "Web chat"
+    PHONE = "phone"
+    SMS = "sms", "SMS"
+    FAX = "fax"
+    WEBHOOK = "webhook"
+
+
+class Family(TextChoices):
+    """Channels that are worked alike: the same offer time, units and presence."""
+
+    VOICE = "voice"
+    CHAT = "chat"
+    MESSAGE = "message", "Private message"
+    SOCIAL = "social"
+    MAIL = "mail"
+
+
+class ItemKind(TextChoices):
+    """What was delivered (`interface.md`, Receiving)."""
+
+    MENTION = "mention"
+    REPLY = "reply"
+    COMMENT = "comment"
+    REVIEW = "review"
+    DIRECT_MESSAGE = "direct_message"
+    REPOST = "repost"
+    POST = "post"
+    EMAIL = "email", "E-mail"
+    CHAT = "chat"
+    SMS = "sms", "SMS"
+    CALL = "call"
+    FAX = "fax"
+
+
+PUBLIC_KINDS = {ItemKind.MENTION, ItemKind.REPLY, ItemKind.COMMENT, ItemKind.REVIEW, ItemKind.REPOST, ItemKind.POST}
+
+
+class Audience(TextChoices):
+    """Who can read a message."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    INTERNAL = "internal"
+
+
+class Direction(TextChoices):
+    """Which way a message went."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    NOTE = "note"
+
+
+class Event(TextChoices):
+    """What happened to the item on the network."""
+
+    CREATED = "created"
+    EDITED = "edited"
+    DELETED = "deleted"
+
+
+class DeliveryState(TextChoices):
+    """Where a delivery is on the conveyor."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+    QUARANTINED = "quarantined"
+
+
+class DeliveryOutcome(TextChoices):
+    """What a done delivery became; the sum of these is what was accepted."""
+
+    OPENED = "opened"
+    JOINED = "joined"
+    IGNORED = "ignored"
+    OWN = "own"
+    REPOST = "repost"
+    UPDATE = "update"
+
+
+class InteractionStatus(TextChoices):
+    """One contact, from opening to close."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class TicketStatus(TextChoices):
+    """The durable problem."""
+
+    NEW = "new"
+    OPEN = "open"
+    WAITING_ON_CUSTOMER = "waiting_on_customer"
+    WAITING_ON_US = "waiting_on_us"
+    SOLVED = "solved"
+    CLOSED = "closed"
+    FOLDED = "folded"
+
+
+class MessageState(TextChoices):
+    """Where an outbound message is; inbound ones are `received`."""
+
+    RECEIVED = "received"
+    DRAFT = "draft"
+    AWAITING_APPROVAL = "awaiting_approval"
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Verdict(TextChoices):
+    """What a post needs (`practice.md` 1.4)."""
+
+    RESPOND = "respond"
+    FOLLOW = "follow"
+    NO_ANSWER_NEEDED = "no_answer_needed"
+    ESCALATE = "escalate"
+    SPAM = "spam"
+
+
+OPENING_VERDICTS = {Verdict.RESPOND, Verdict.ESCALATE}
+
+
+class TeamVisibility(TextChoices):
+    """Whether other teams may read this team's words."""
+
+    OPEN = "open"
+    RESTRICTED = "restricted"
+    CLOSED = "closed"
+
+
+class CodeKind(TextChoices):
+    """The two coded lists of wrap-up (`practice.md` 1.6)."""
+
+    REASON = "reason"
+    OUTCOME = "outcome"

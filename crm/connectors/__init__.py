@@ -1,0 +1,1 @@
+"""What speaks to providers: one module each."""

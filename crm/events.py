@@ -1,0 +1,68 @@
+"""The facts that the floor says."""
+
+from dataclasses import dataclass
+
+from crm.bus import Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionOpened(Fact):
+    """An interaction opened or re-opened: somebody must look at it."""
+
+    interaction_id: int
+    reopened: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionClosed(Fact):
+    """An interaction was closed; its work is over."""
+
+    interaction_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionsFolded(Fact):
+    """A younger interaction was folded into an older one of the same customer and thread."""
+
+    interaction_id: int
+    into_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadsTied(Fact):
+    """One thread became part of another; whoever keeps thread numbers follows."""
+
+    thread: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(Fact):
+    """The customer wrote into an open interaction."""
+
+    message_id: int
+    interaction_id: int
+    courtesy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageQueued(Fact):
+    """A reply waits to leave."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMoved(Fact):
+    """An outbound message reached another delivery state."""
+
+    message_id: int
+    interaction_id: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryQuarantined(Fact):
+    """An item could not be handled and waits for a person."""
+
+    delivery_id: int

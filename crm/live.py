@@ -1,0 +1,41 @@
+"""Bells: one Redis message after commit says which streams have news or that the conveyor has work. Rows are the truth."""
+
+import logging
+from collections.abc import Iterable
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+STREAMS = "earshot:streams"
+CONVEYOR = "earshot:conveyor"
+RIGHTS = "earshot:rights"
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def client() -> redis.Redis:
+    """The process's Redis client; nothing that matters is kept there."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+
+
+def _publish(channel: str, text: str) -> None:
+    try:
+        client().publish(channel, text)
+    except redis.RedisError as error:
+        # The conveyor and the hubs also look at the rows by themselves.
+        log.warning("bell not rung", extra={"bell": channel, "error": str(error)})
+
+
+def ring(bell: str, text: str = "1") -> None:
+    """Ring a bell now or, inside a transaction, after its commit."""
+    transaction.on_commit(lambda: _publish(bell, text), robust=True)
+
+
+def ring_streams(names: Iterable[str]) -> None:
+    """Say after commit that these streams have news."""
+    text = " ".join(sorted(set(names)))
+    if text:
+        ring(STREAMS, text)

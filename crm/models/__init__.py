@@ -1,0 +1,35 @@
+"""The nouns of the floor."""
+
+from crm.models.channels import Brand, Channel, ChannelAccount
+from crm.models.codes import Code, Macro
+from crm.models.customers import Customer, Identity
+from crm.models.deliveries import AwaitedChange, Delivery
+from crm.models.idempotency import IdempotencyKey
+from crm.models.interactions import Interaction, ThreadRef
+from crm.models.messages import Message
+from crm.models.streams import LiveEvent, Stream
+from crm.models.tickets import Activity, Ticket
+from crm.models.users import ApiToken, Team, User
+
+__all__ = [
+    "Activity",
+    "ApiToken",
+    "AwaitedChange",
+    "Brand",
+    "Channel",
+    "ChannelAccount",
+    "Code",
+    "Customer",
+    "Delivery",
+    "IdempotencyKey",
+    "Identity",
+    "Interaction",
+    "LiveEvent",
+    "Macro",
+    "Message",
+    "Stream",
+    "Team",
+    "ThreadRef",
+    "Ticket",
+    "User",
+]

@@ -1,0 +1,50 @@
+"""Customers and the addresses by which we know them."""
+
+from django.db import models
+
+from crm.choices import ChannelKind
+from crm.querysets import CustomerQuerySet
+
+
+class Customer(models.Model):
+    """A person or company we serve."""
+
+    name = models.TextField(blank=True)
+    language = models.CharField(max_length=8, blank=True)
+    value = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True, help_text="Per year.")
+    vip = models.BooleanField(default=False)
+    public_figure = models.BooleanField(default=False, help_text="Adds marketing as follower; does not move the queue.")
+    verified_before_disclosure = models.BooleanField(default=False)
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index("created_at", "id", name="customer_newest")]
+
+    def __str__(self) -> str:
+        return self.name or f"Customer {self.pk}"
+
+
+class Identity(models.Model):
+    """One address of a customer: a network account, an e-mail address, a phone number."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="identities")
+    kind = models.CharField(max_length=12, choices=ChannelKind)
+    value = models.CharField(max_length=255, help_text="The network's own id of the account, the address or number.")
+    handle = models.TextField(blank=True)
+    name = models.TextField(blank=True)
+    followers = models.BigIntegerField(null=True, blank=True)
+    verified = models.BooleanField(default=False, help_text="The network says so; the person is not thereby verified.")
+    claims = models.JSONField(default=dict, blank=True, help_text="Mail or phone the account says it has; never acted on.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="identity_once")]
+
+    def __str__(self) -> str:
+        return self.handle or self.value

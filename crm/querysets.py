@@ -1,0 +1,49 @@
+"""Reads in the field's words; each knows what a user may see."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from crm.access import Permission, may, sees_everything, work_filter
+from crm.choices import TeamVisibility
+
+
+class CustomerQuerySet(models.QuerySet):
+    """Customers are seen by everybody who serves them."""
+
+    def visible_to(self, user: Any) -> "CustomerQuerySet":
+        return self.all() if may(user, Permission.READ_CUSTOMERS) else self.none()
+
+
+class InteractionQuerySet(models.QuerySet):
+    """Contacts, by the team that answers for them."""
+
+    def visible_to(self, user: Any) -> "InteractionQuerySet":
+        return self.filter(work_filter(user))
+
+
+class MessageQuerySet(models.QuerySet):
+    """Words are seen by who may see their interaction."""
+
+    def visible_to(self, user: Any) -> "MessageQuerySet":
+        return self.filter(work_filter(user, "interaction__"), interaction__isnull=False)
+
+
+class TicketQuerySet(models.QuerySet):
+    """Problems, by team and owner."""
+
+    def visible_to(self, user: Any) -> "TicketQuerySet":
+        if not may(user, Permission.READ_WORK):
+            return self.none()
+        if sees_everything(user):
+            return self.all()
+        seen = Q(team=None) | Q(team__visibility=TeamVisibility.OPEN) | Q(owner=user.pk)
+        return self.filter(seen | Q(team=user.team_id) if user.team_id else seen)
+
+
+class DeliveryQuerySet(models.QuerySet):
+    """Raw deliveries hold everybody's words: for supervisors, auditors and administrators."""
+
+    def visible_to(self, user: Any) -> "DeliveryQuerySet":
+        return self.all() if may(user, Permission.READ_DELIVERIES) else self.none()

@@ -1,0 +1,1 @@
+"""What the floor does after its own facts."""

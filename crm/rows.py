@@ -1,0 +1,61 @@
+"""Set-based statements for the hot path: columns in, one statement for the whole list."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import orjson
+from django.db import connection
+
+
+def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
+    """Run one statement and return its rows (an empty list when it has none)."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall() if cursor.description else []
+
+
+def dicts(sql: str, params: Sequence | dict = ()) -> list[dict]:
+    """Run one statement and return its rows as dictionaries."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def draw(sequence: str, count: int) -> list[int]:
+    """Draw `count` ids from a sequence, so that rows of several tables can be prepared before any is written."""
+    if not count:
+        return []
+    return [row[0] for row in run("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, count))]
+
+
+def insert(table: str, columns: dict[str, tuple[str, list]], *, tail: str = "") -> list[tuple]:
+    """INSERT many rows by arrays. `columns` maps name to (PostgreSQL type, values); `tail` is ON CONFLICT/RETURNING."""
+    if not columns or not next(iter(columns.values()))[1]:
+        return []
+    names = ", ".join(f'"{name}"' for name in columns)
+    arrays = ", ".join(f"%s::{kind}[]" for kind, _ in columns.values())
+    sql = f'INSERT INTO "{table}" ({names}) SELECT * FROM unnest({arrays}) {tail}'
+    return run(sql, [values for _, values in columns.values()])
+
+
+@contextmanager
+def serialised(name: str) -> Iterator[None]:
+    """Hold a transaction-long advisory lock: one writer of this kind at a time. Call inside a transaction."""
+    run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+    yield
+
+
+def as_json(value: object) -> str:
+    """JSON text for a jsonb column or array."""
+    return orjson.dumps(value).decode()
+
+
+def json_text(value: object) -> str:
+    """A jsonb value as Django's cursor returns it (text), or anything else, as JSON text."""
+    return value if isinstance(value, str) else as_json(value)
+
+
+def from_json(value: object) -> object:
+    """A jsonb value as Django's cursor returns it (text), decoded."""
+    return orjson.loads(value) if isinstance(value, str | bytes) else value

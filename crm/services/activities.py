@@ -1,0 +1,16 @@
+"""The append-only lines of who did what."""
+
+from crm import rows
+from crm.models import User
+
+
+def record(verb: str, *, by: User | None, interaction_id: int | None = None, ticket_id: int | None = None, **data: object) -> None:
+    """Write one line; customer and ticket are taken from the interaction when one is given."""
+    rows.run(
+        """
+        INSERT INTO crm_activity (actor_id, verb, customer_id, ticket_id, interaction_id, data)
+        SELECT %s, %s, coalesce(i.customer_id, t.customer_id), coalesce(i.ticket_id, t.id), %s, %s::jsonb
+        FROM (SELECT 1) AS one LEFT JOIN crm_interaction i ON i.id = %s LEFT JOIN crm_ticket t ON t.id = %s
+        """,
+        (by.pk if by else None, verb, interaction_id, rows.as_json(data), interaction_id, ticket_id),
+    )

@@ -1,0 +1,265 @@
+"""What arrives: kept first, handled later, and never lost: done, or quarantined with the reason."""
+
+import logging
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from django.db import DatabaseError, OperationalError, transaction
+
+from crm import events, judging, live, rows
+from crm.bus import publish
+from crm.choices import DeliveryOutcome, DeliveryState, Event
+from crm.connectors import base, items
+from crm.connectors.base import Inbound
+from crm.errors import Conflict
+from crm.models import Channel, Delivery
+from crm.services import arrivals, interactions
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+BATCH = 200
+
+# A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
+STORE = """
+INSERT INTO crm_delivery AS d (channel_id, external_id, event, digest, raw, state, error, copies, outcome, attempts)
+SELECT g.*, '', 0 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::int[]) AS g
+ON CONFLICT (channel_id, external_id, event, digest) DO UPDATE SET copies = d.copies + excluded.copies,
+    raw = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN excluded.raw ELSE d.raw END,
+    error = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN '' ELSE d.error END,
+    attempts = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN 0 ELSE d.attempts END,
+    state = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN 'queued' ELSE d.state END
+RETURNING d.channel_id, d.external_id, d.event, d.digest, d.id, (d.xmax = 0) AS fresh
+"""
+
+_CLAIM = """
+UPDATE crm_delivery SET state = 'in_progress', attempts = attempts + 1
+WHERE id IN (SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING id, channel_id, raw, attempts, received_at
+"""
+
+Key = tuple[int, str, str, str]
+
+
+@dataclass(slots=True)
+class Sent:
+    """One item as the sender gave it, and under which key it is kept."""
+
+    key: Key
+    raw: bytes
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What the door answers: accepted + duplicates + rejected = items sent."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[dict] = field(default_factory=list)
+
+    def as_dict(self) -> dict:
+        """The body of the 202."""
+        return {"accepted": self.accepted, "duplicates": self.duplicates, "rejected": self.rejected}
+
+
+def read(channel_id: int, raws: list[bytes]) -> list[Sent]:
+    """Look at each item once: its key, and what is wrong with it. No database."""
+    return [_read_one(channel_id, raw) for raw in raws]
+
+
+def _read_one(channel_id: int, raw: bytes) -> Sent:
+    try:
+        item = items.parse(raw)
+    except items.Rejected as error:
+        name = error.external_id or "sha256:" + sha256(raw).hexdigest()
+        return Sent((channel_id, name, Event.CREATED.value, ""), raw, error.errors)
+    return Sent((channel_id, item.id, str(item.event), items.fingerprint(item, raw)), raw)
+
+
+def store_params(sent: list[Sent]) -> tuple:
+    """The parameters of STORE: one row a key, in order of key so that parallel statements cannot deadlock."""
+    kept: dict[Key, Sent] = {}
+    copies: dict[Key, int] = {}
+    for one in sent:
+        copies[one.key] = copies.get(one.key, 0) + 1
+        if one.key not in kept or (kept[one.key].errors and not one.errors):
+            kept[one.key] = one
+    ordered = [kept[key] for key in sorted(kept)]
+    states = [DeliveryState.QUARANTINED.value if one.errors else DeliveryState.QUEUED.value for one in ordered]
+    return (
+        *[[one.key[place] for one in ordered] for place in range(4)],
+        [one.raw for one in ordered],
+        states,
+        ["; ".join(f"{name}: {text}" for name, text in one.errors.items()) for one in ordered],
+        [copies[one.key] for one in ordered],
+    )
+
+
+def receipt(sent: list[Sent], stored: list[tuple]) -> Receipt:
+    """Match what STORE returned with what was sent."""
+    known = {tuple(row[:4]): (row[4], row[5]) for row in stored}
+    answer = Receipt()
+    seen: set[Key] = set()
+    for index, one in enumerate(sent):
+        delivery, fresh = known[one.key]
+        if one.errors:
+            answer.rejected.append({"index": index, "errors": one.errors, "delivery": delivery})
+        elif fresh and one.key not in seen:
+            answer.accepted += 1
+        else:
+            answer.duplicates += 1
+        seen.add(one.key)
+    return answer
+
+
+def accept(channel: Channel, raws: list[bytes]) -> Receipt:
+    """One durable write for the whole list, then the bell. The same statement as the web door's."""
+    sent = read(channel.pk, raws)
+    with transaction.atomic():
+        stored = rows.run(STORE, store_params(sent))
+        live.ring(live.CONVEYOR)
+    return receipt(sent, stored)
+
+
+def put_back() -> int:
+    """A new leader puts back what an earlier one had in hand."""
+    return len(rows.run("UPDATE crm_delivery SET state = 'queued' WHERE state = 'in_progress' RETURNING 1"))
+
+
+def process(limit: int = BATCH) -> int:
+    """Claim up to `limit` queued deliveries and take them to their end; returns how many were claimed."""
+    with transaction.atomic():
+        claimed = sorted(rows.run(_CLAIM, (limit,)))
+    if not claimed:
+        return 0
+    channels = {channel.pk: channel for channel in Channel.objects.filter(pk__in={row[1] for row in claimed})}
+    inbounds = _parse(claimed, channels)
+    # What has failed before is handled alone, so that a bad item never takes its neighbours with it.
+    tried = {row[0] for row in claimed if row[3] > 1}
+    fresh = [one for one in inbounds if one.delivery_id not in tried]
+    alone = [[one] for one in inbounds if one.delivery_id in tried]
+    if fresh and _handle(fresh):
+        alone += [[one] for one in fresh]
+    attempts = {row[0]: row[3] for row in claimed}
+    for batch in alone:
+        if error := _handle(batch):
+            _give_up(batch[0], attempts[batch[0].delivery_id], error)
+    return len(claimed)
+
+
+def _parse(claimed: list[tuple], channels: dict[int, Channel]) -> list[Inbound]:
+    inbounds = []
+    for delivery_id, channel_id, raw, _, received_at in claimed:
+        channel = channels[channel_id]
+        try:
+            item = base.connector(channel.connector).parse(bytes(raw))
+        except items.Rejected as error:
+            quarantine([delivery_id], str(error))
+        except Exception as error:  # a connector's own fault must not stop the belt
+            log.exception("connector failed", extra={"delivery": delivery_id})
+            quarantine([delivery_id], f"{type(error).__name__}: {error}")
+        else:
+            inbounds.append(Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at))
+    return inbounds
+
+
+def _handle(inbounds: list[Inbound]) -> str:
+    """Judge and write one list; returns what went wrong (nothing of the list is then written) or nothing."""
+    try:
+        _judge(inbounds)
+        with transaction.atomic():
+            with rows.serialised("earshot.ingest"):
+                _write(inbounds)
+        return ""
+    except OperationalError:
+        raise
+    except (DatabaseError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        log.warning("batch failed", extra={"deliveries": [o.delivery_id for o in inbounds], "error": str(error)})
+        for one in inbounds:
+            one.outcome, one.interaction_id = "", None
+        return f"{type(error).__name__}: {error}"
+
+
+def _judge(inbounds: list[Inbound]) -> None:
+    judged = [one for one in inbounds if one.item.event != Event.DELETED]
+    texts = [
+        judging.Text(
+            text=f"{one.item.title}\n{one.item.text}" if one.item.title else one.item.text,
+            kind=one.item.kind,
+            lang=one.item.lang or None,
+            followers=one.item.followers,
+            likes=one.item.likes,
+            reposts=one.item.reposts,
+            verified=one.item.verified,
+        )
+        for one in judged
+    ]
+    for one, judgement in zip(judged, judging.judge(texts), strict=True):
+        one.judgement = judgement
+
+
+def _write(inbounds: list[Inbound]) -> None:
+    """Everything that a list of deliveries becomes, in the caller's transaction."""
+    rest = arrivals.sort_out(inbounds)
+    groups: dict[base.Taker, list[Inbound]] = {}
+    for one in rest:
+        groups.setdefault(base.taker_for(one.channel.kind, interactions.receive), []).append(one)
+    for taker, group in groups.items():
+        taker(group)
+    arrivals.apply_awaited([one for one in inbounds if one.item.event == Event.CREATED])
+    changes = [one for one in inbounds if one.item.event != Event.CREATED]
+    if changes:
+        arrivals.apply_changes(changes)
+    done = sorted(inbounds, key=lambda one: one.delivery_id)
+    rows.run(
+        "UPDATE crm_delivery d SET state = 'done', done_at = now(), outcome = n.outcome, interaction_id = n.interaction_id, "
+        "error = '' FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS n(id, outcome, interaction_id) WHERE d.id = n.id",
+        (
+            [one.delivery_id for one in done],
+            [str(one.outcome or DeliveryOutcome.IGNORED) for one in done],
+            [one.interaction_id for one in done],
+        ),
+    )
+
+
+def _give_up(inbound: Inbound, attempts: int, error: str) -> None:
+    if attempts >= MAX_ATTEMPTS:
+        quarantine([inbound.delivery_id], error)
+    else:
+        rows.run(
+            "UPDATE crm_delivery SET state = 'queued', error = %s WHERE id = %s",
+            (error.replace("\x00", "")[:2000], inbound.delivery_id),
+        )
+
+
+def quarantine(ids: list[int], error: str) -> None:
+    """Set deliveries aside with the reason; they stay visible and can be replayed."""
+    clean = error.replace("\x00", "").encode("utf-8", "replace").decode()[:2000]
+    with transaction.atomic():
+        rows.run("UPDATE crm_delivery SET state = 'quarantined', error = %s WHERE id = ANY(%s)", (clean, ids))
+        publish(*[events.DeliveryQuarantined(delivery_id=one) for one in ids])
+
+
+def replay(delivery_id: int) -> None:
+    """Queue a quarantined delivery again; Conflict when it is not quarantined."""
+    with transaction.atomic():
+        changed = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.QUARANTINED).update(
+            state=DeliveryState.QUEUED, attempts=0, error=""
+        )
+        if not changed:
+            raise Conflict("Only a quarantined delivery can be replayed.", code="not_quarantined")
+        live.ring(live.CONVEYOR)
+
+
+def ledger() -> dict[str, int]:
+    """received = queued + in_progress + done + duplicate + quarantined, counted in one statement."""
+    counted = rows.dicts(
+        """
+        SELECT coalesce(sum(copies), 0)::bigint AS received, count(*) FILTER (WHERE state = 'queued') AS queued,
+            count(*) FILTER (WHERE state = 'in_progress') AS in_progress, count(*) FILTER (WHERE state = 'done') AS done,
+            coalesce(sum(copies - 1), 0)::bigint AS duplicate, count(*) FILTER (WHERE state = 'quarantined') AS quarantined
+        FROM crm_delivery
+        """
+    )[0]
+    return counted

@@ -1,0 +1,104 @@
+"""Tell a desk, a thread or the event feed something, as a row in the teller's own transaction."""
+
+from collections.abc import Iterable
+
+import orjson
+
+from crm import rows
+
+EVENTS = "events"
+
+_TELL = """
+WITH given AS (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::jsonb[]) WITH ORDINALITY AS g(stream, type, data, place)
+), counted AS (
+    SELECT stream, count(*) AS n FROM given GROUP BY stream ORDER BY stream
+), bumped AS (
+    INSERT INTO crm_stream (name, seq) SELECT stream, n FROM counted ORDER BY stream
+    ON CONFLICT (name) DO UPDATE SET seq = crm_stream.seq + excluded.seq RETURNING name, seq
+)
+INSERT INTO crm_liveevent (stream, seq, type, data)
+SELECT g.stream, b.seq - c.n + row_number() OVER (PARTITION BY g.stream ORDER BY g.place), g.type, g.data
+FROM given g JOIN counted c USING (stream) JOIN bumped b ON b.name = g.stream ORDER BY g.stream, g.place
+"""
+
+# Rows of the feed become numbers only when no older transaction can still commit, so that no writer waits for another.
+_NUMBER = """
+WITH ready AS (
+    SELECT id FROM crm_liveevent WHERE seq IS NULL AND xmin::text::bigint < %s ORDER BY id LIMIT 2000
+), counted AS (SELECT count(*) AS n FROM ready),
+bumped AS (
+    INSERT INTO crm_stream (name, seq) SELECT 'events', n FROM counted WHERE n > 0
+    ON CONFLICT (name) DO UPDATE SET seq = crm_stream.seq + excluded.seq RETURNING seq
+)
+UPDATE crm_liveevent e SET seq = b.seq - c.n + r.place
+FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM ready) r, bumped b, counted c
+WHERE e.id = r.id RETURNING b.seq
+"""
+
+Telling = tuple[str, str, dict]
+
+
+def tell(tellings: Iterable[Telling]) -> None:
+    """Write (stream, type, data) rows; desks and threads are numbered densely here, `events` after commit.
+
+    Takes the locks of the streams in order of name: call it as the last statement of the transaction.
+    """
+    numbered = [telling for telling in tellings if telling[0] != EVENTS]
+    feed = [telling for telling in tellings if telling[0] == EVENTS]
+    if feed:
+        rows.insert(
+            "crm_liveevent",
+            {
+                "stream": ("text", [EVENTS] * len(feed)),
+                "type": ("text", [kind for _, kind, _ in feed]),
+                "data": ("jsonb", [orjson.dumps(data).decode() for _, _, data in feed]),
+            },
+        )
+    if numbered:
+        rows.run(
+            _TELL,
+            (
+                [stream for stream, _, _ in numbered],
+                [kind for _, kind, _ in numbered],
+                [orjson.dumps(data).decode() for _, _, data in numbered],
+            ),
+        )
+
+
+def number_feed() -> int:
+    """Give the next numbers to events of the feed that are visible to everybody; returns the newest number or 0."""
+    # xmin is 32 bits wide: compare with the snapshot's low half. A row older than 2^31 transactions is long numbered.
+    low = rows.run("SELECT mod(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 4294967296)")[0][0]
+    numbered = rows.run(_NUMBER, (low,))
+    return numbered[0][0] if numbered else 0
+
+
+def current(name: str) -> int:
+    """The newest number of a stream."""
+    found = rows.run("SELECT seq FROM crm_stream WHERE name = %s", (name,))
+    return found[0][0] if found else 0
+
+
+def since(name: str, after: int, limit: int = 2000) -> list[dict] | None:
+    """Events after a number, or None when that number is past retention or above the current one."""
+    newest = current(name)
+    if after > newest or after < 0:
+        return None
+    events = rows.dicts(
+        "SELECT seq, type, data, at FROM crm_liveevent WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
+        (name, after, limit + 1),
+    )
+    if len(events) > limit or (after < newest and (not events or events[0]["seq"] != after + 1)):
+        return None
+    return events
+
+
+def forget(hours: int) -> int:
+    """Delete events past retention, in one statement."""
+    return len(
+        rows.run(
+            "DELETE FROM crm_liveevent WHERE seq IS NOT NULL AND at < now() - make_interval(hours => %s) RETURNING 1",
+            (hours,),
+        )
+    )

@@ -1,0 +1,16 @@
+"""The distributor listens to the floor."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class RoutingConfig(AppConfig):
+    """Queues, skills, agents, offers."""
+
+    name = "routing"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Load the reactions."""
+        import_module("routing.reactions")

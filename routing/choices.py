@@ -1,0 +1,51 @@
+"""The fixed lists of the distributor."""
+
+from django.db.models import TextChoices
+
+
+class PresenceState(TextChoices):
+    """What the agent chose (`practice.md` 2.1)."""
+
+    AVAILABLE = "available"
+    BREAK = "break"
+    MEAL = "meal"
+    MEETING = "meeting"
+    COACHING = "coaching"
+    TRAINING = "training"
+    TECHNICAL_PROBLEM = "technical_problem"
+    OFFLINE = "offline"
+
+
+class Doing(TextChoices):
+    """What the agent is doing, beside what he chose."""
+
+    IDLE = "idle"
+    OFFERED = "offered"
+    IN_WORK = "in_work"
+    WRAP_UP = "wrap_up"
+    NOT_RESPONDING = "not_responding"
+
+
+class WorkItemStatus(TextChoices):
+    """Where a work item is."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    ASSIGNED = "assigned"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+
+class AssignmentStatus(TextChoices):
+    """One agent's hold of one work item, offer to end."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    MISSED = "missed"
+    WITHDRAWN = "withdrawn"
+    TRANSFERRED = "transferred"
+    COMPLETED = "completed"
+
+
+LIVE_ASSIGNMENTS = (AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED)

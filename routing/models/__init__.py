@@ -1,0 +1,17 @@
+"""The nouns of the distributor."""
+
+from routing.models.agents import Agent, AgentSkill, PresenceInterval, Skill
+from routing.models.queues import Queue
+from routing.models.work_items import Assignment, Change, Leader, WorkItem
+
+__all__ = [
+    "Agent",
+    "AgentSkill",
+    "Assignment",
+    "Change",
+    "Leader",
+    "PresenceInterval",
+    "Queue",
+    "Skill",
+    "WorkItem",
+]

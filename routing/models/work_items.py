@@ -1,0 +1,109 @@
+"""Work items, the agents' holds on them, and what the conveyor needs to lead."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from crm.choices import Family
+from crm.models import Interaction, Ticket
+from routing.choices import AssignmentStatus, WorkItemStatus
+from routing.models.agents import Agent
+from routing.models.queues import Queue
+from routing.querysets import WorkItemQuerySet
+
+
+class WorkItem(models.Model):
+    """One interaction or ticket waiting for or being handled by an agent."""
+
+    interaction = models.ForeignKey(
+        Interaction, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items"
+    )
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items")
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="work_items")
+    status = models.CharField(max_length=9, choices=WorkItemStatus, default=WorkItemStatus.WAITING)
+    family = models.CharField(max_length=8, choices=Family)
+    units = models.PositiveSmallIntegerField()
+    required_skills = models.JSONField(default=dict, blank=True, help_text="Skill code to lowest level.")
+    language = models.CharField(max_length=8, blank=True)
+    priority_parts = models.JSONField(default=dict, blank=True)
+    customer_id = models.BigIntegerField(null=True)
+    preferred_agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    preferred_until = models.DateTimeField(null=True, blank=True)
+    refused_by = models.JSONField(default=list, blank=True, help_text="Agents who declined or missed it.")
+    queued_at = models.DateTimeField(help_text="When the customer began to wait; kept through every return.")
+    deadline = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    accepted_at = models.DateTimeField(null=True, blank=True, help_text="First accept; the wait ends here.")
+    done_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=40, blank=True)
+    outcome = models.CharField(max_length=40, blank=True)
+
+    objects = WorkItemQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(interaction=None, ticket__isnull=False) | Q(interaction__isnull=False, ticket=None),
+                name="work_item_one_subject",
+            ),
+            models.UniqueConstraint(
+                fields=["interaction"],
+                condition=Q(status__in=["waiting", "offered", "assigned"]),
+                name="work_item_one_open",
+            ),
+        ]
+        indexes = [
+            models.Index("queue", "deadline", name="work_item_waiting", condition=Q(status="waiting")),
+            models.Index("customer_id", name="work_item_held", condition=Q(status="assigned")),
+            models.Index("status", "queue", name="work_item_live", condition=~Q(status__in=["done", "withdrawn"])),
+            models.Index("accepted_at", name="work_item_accepted"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Work item {self.pk}"
+
+
+class Assignment(models.Model):
+    """One agent's hold of one work item, from offer to end, with the explanation of the choice."""
+
+    work_item = models.ForeignKey(WorkItem, on_delete=models.CASCADE, related_name="assignments")
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="assignments")
+    status = models.CharField(max_length=11, choices=AssignmentStatus, default=AssignmentStatus.OFFERED)
+    units = models.PositiveSmallIntegerField()
+    score = models.FloatField(default=0)
+    explanation = models.JSONField(default=dict, blank=True)
+    offered_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    wrap_up_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["work_item"], condition=Q(status__in=["offered", "accepted"]), name="assignment_one_live"
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(accepted_at__gte=F("offered_at")), name="assignment_accepted_after"
+            ),
+        ]
+        indexes = [
+            models.Index("expires_at", name="assignment_expiring", condition=Q(status="offered")),
+            models.Index("agent", name="assignment_of_agent", condition=Q(status__in=["offered", "accepted"])),
+        ]
+
+
+class Change(models.Model):
+    """Tells the conveyor which work item or agent to read again. Written with the change, deleted when read."""
+
+    work_item_id = models.BigIntegerField(null=True)
+    agent_id = models.BigIntegerField(null=True)
+
+
+class Leader(models.Model):
+    """Who leads, and when he was last alive by the database's clock."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    backend_pid = models.IntegerField()
+    beat_at = models.DateTimeField(db_default=Now())

@@ -1,0 +1,23 @@
+"""What the distributor does when the floor says something."""
+
+from crm.bus import on
+from crm.events import InteractionClosed, InteractionOpened, InteractionsFolded
+from routing.services import assignments, work_items
+
+
+@on(InteractionOpened)
+def queue_them(facts: tuple[InteractionOpened, ...]) -> None:
+    """What opened waits for an agent, in the same transaction or not at all."""
+    work_items.enqueue([fact.interaction_id for fact in facts])
+
+
+@on(InteractionClosed)
+def end_closed(facts: tuple[InteractionClosed, ...]) -> None:
+    """Closed by other means than the wrap-up: nobody needs to take it any more."""
+    assignments.end_withdrawn(work_items.withdraw([fact.interaction_id for fact in facts]))
+
+
+@on(InteractionsFolded)
+def end_folded(facts: tuple[InteractionsFolded, ...]) -> None:
+    """The older interaction carries the work."""
+    assignments.end_withdrawn(work_items.withdraw([fact.interaction_id for fact in facts]))

@@ -1,0 +1,215 @@
+"""From waiting to offered: the queue in memory, decided by the engine, committed in guarded statements.
+
+The memory is only a copy: `Change` rows say what to read again, and the statements that write refuse whatever has moved
+on meanwhile (`status = waiting`, load + units <= capacity), so that several routers at once do no harm.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from crm import rows
+from crm.bus import publish
+from crm.services import interactions, streams
+from routing import engine, events
+from routing.services import presence, work_items
+
+_ITEMS = """
+SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(epoch FROM w.queued_at)::float8,
+       extract(epoch FROM w.deadline)::float8, w.priority_parts, w.customer_id, w.preferred_agent_id,
+       extract(epoch FROM w.preferred_until)::float8, w.refused_by, q.targets, w.status
+FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id WHERE
+"""
+
+_SEATS = """
+SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,
+       a.chosen = 'available' AND NOT a.silent AND a.seen_at > now() - make_interval(secs =>
+           CASE WHEN a.seen_on_socket THEN %s ELSE %s END) AND u.is_active AS live,
+       coalesce((SELECT jsonb_object_agg(s.code, x.level) FROM routing_agentskill x JOIN routing_skill s ON s.id = x.skill_id
+                 WHERE x.agent_id = a.id), '{}'::jsonb) AS skills,
+       coalesce((SELECT jsonb_agg(jsonb_build_array(w.customer_id, w.family)) FROM routing_assignment m
+                 JOIN routing_workitem w ON w.id = m.work_item_id
+                 WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')), '[]'::jsonb) AS holds
+FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
+"""
+
+# Of the decisions of one agent, as many as fit are taken; the one item that "one customer, one hand" allows is `over`.
+_COMMIT = """
+WITH given AS (
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::float8[], %s::jsonb[], %s::int[], %s::boolean[])
+        AS g(item, agent, units, score, explanation, seconds, over)
+), fitting AS (
+    SELECT g.*, a.user_id, a.capacity, a.load + sum(g.units) OVER (PARTITION BY g.agent ORDER BY g.item) AS load_after
+    FROM given g JOIN routing_agent a ON a.id = g.agent
+), allowed AS (
+    SELECT f.* FROM fitting f WHERE f.load_after <= f.capacity OR (f.over AND f.load_after <= f.capacity + f.units)
+), taken AS (
+    UPDATE routing_workitem w SET status = 'offered' FROM allowed f
+    WHERE w.id = f.item AND w.status = 'waiting' RETURNING w.id
+), made AS (
+    INSERT INTO routing_assignment (work_item_id, agent_id, status, units, score, explanation, offered_at, expires_at, reason)
+    SELECT f.item, f.agent, 'offered', f.units, f.score, f.explanation, now(), now() + make_interval(secs => f.seconds), ''
+    FROM allowed f JOIN taken t ON t.id = f.item RETURNING id, work_item_id, agent_id, units
+), loaded AS (
+    UPDATE routing_agent a SET load = a.load + m.units
+    FROM (SELECT agent_id, sum(units) AS units FROM made GROUP BY agent_id) m WHERE a.id = m.agent_id RETURNING a.id
+)
+SELECT m.id, m.work_item_id, m.agent_id, f.user_id FROM made m JOIN allowed f ON f.item = m.work_item_id ORDER BY m.id
+"""
+
+
+class Router:
+    """The conveyor's routing state: rebuilt from PostgreSQL in one read, then kept in step by `Change` rows."""
+
+    def __init__(self) -> None:
+        self.pool = engine.Pool()
+        self.users: dict[int, int] = {}
+
+    def rebuild(self) -> None:
+        """Forget everything and read what waits and who works."""
+        self.pool = engine.Pool()
+        rows.run("DELETE FROM routing_change")
+        for row in rows.run(_ITEMS + "w.status = 'waiting'"):
+            self.pool.add(_item(row))
+        self.refresh_seats()
+
+    def refresh_seats(self) -> None:
+        """Read every agent again: they are few, and their heartbeats write no `Change`."""
+        params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET)
+        for row in rows.run(_SEATS, params):
+            self._seat(row)
+
+    def _seat(self, row: tuple) -> None:
+        self.users[row[0]] = row[1]
+        self.pool.update_seat(_seat(row))
+
+    def catch_up(self) -> bool:
+        """Read again what changed; returns whether anything did."""
+        changed = rows.run("DELETE FROM routing_change RETURNING work_item_id, agent_id")
+        if not changed:
+            return False
+        items = sorted({item for item, _ in changed if item})
+        if items:
+            for item in items:
+                self.pool.remove(item)
+            for row in rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (items,)):
+                self.pool.add(_item(row))
+        agents = sorted({agent for _, agent in changed if agent})
+        if agents:
+            params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET, agents)
+            for row in rows.run(_SEATS + " WHERE a.id = ANY(%s)", params):
+                self._seat(row)
+        return True
+
+    def round(self, now: float) -> int:
+        """Decide what can be decided now and commit it; returns the offers made."""
+        decisions = self.pool.decide(now)
+        if not decisions:
+            return 0
+        families = {one.item_id: self.pool.item(one.item_id).family for one in decisions}
+        made = commit(decisions, families)
+        offered = {row[1] for row in made}
+        for one in decisions:
+            self.pool.remove(one.item_id)
+        # What the statement refused moved on in the database: read it and its agent again.
+        refused = [one for one in decisions if one.item_id not in offered]
+        if refused:
+            work_items.changed(
+                work_items=[one.item_id for one in refused], agents=sorted({one.agent_id for one in refused})
+            )
+        return len(made)
+
+
+def _item(row: tuple) -> engine.Item:
+    targets = rows.from_json(row[13])
+    return engine.Item(
+        id=row[0],
+        queue=row[1],
+        family=row[2],
+        units=row[3],
+        skills=rows.from_json(row[4]),
+        language=row[5] or None,
+        queued_at=row[6],
+        deadline=row[7],
+        goal_seconds=float(targets.get(row[2], 3600)),
+        parts=rows.from_json(row[8]),
+        customer=row[9],
+        preferred=row[10],
+        preferred_until=row[11] or 0.0,
+        refused=frozenset(rows.from_json(row[12])),
+    )
+
+
+def _seat(row: tuple) -> engine.Seat:
+    holds = rows.from_json(row[9])
+    families: dict[str, int] = {}
+    for _, family in holds:
+        families[family] = families.get(family, 0) + 1
+    return engine.Seat(
+        id=row[0],
+        skills=rows.from_json(row[8]),
+        languages=frozenset(rows.from_json(row[4])),
+        capacity=row[2],
+        load=row[3],
+        live=bool(row[7]),
+        idle_since=row[6],
+        blocked=frozenset(rows.from_json(row[5])),
+        customers=frozenset(customer for customer, _ in holds),
+        in_call="voice" in families,
+        over=1 if row[3] > row[2] else 0,
+        open_family=families,
+    )
+
+
+def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[tuple]:
+    """Write a round: agents locked in order, then one statement guarded by `status = waiting` and by capacity.
+
+    Returns (assignment, work item, agent, user) of the offers made.
+    """
+    with transaction.atomic():
+        rows.run(
+            "SELECT id FROM routing_agent WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            (sorted({one.agent_id for one in decisions}),),
+        )
+        made = rows.run(
+            _COMMIT,
+            (
+                [one.item_id for one in decisions],
+                [one.agent_id for one in decisions],
+                [one.units for one in decisions],
+                [one.score for one in decisions],
+                [rows.as_json(_explanation(one)) for one in decisions],
+                [work_items.offer_seconds(families[one.item_id]) for one in decisions],
+                [one.over for one in decisions],
+            ),
+        )
+        work_items.changed(agents=[row[2] for row in made])
+        publish(*[events.OfferMade(assignment_id=row[0], user_id=row[3]) for row in made])
+        tellings: list[streams.Telling] = []
+        for assignment, work_item, _, user in made:
+            tellings.append((f"desk:{user}", "offer.made", {"offer": assignment}))
+            tellings.append((streams.EVENTS, "offer.made", {"offer": assignment, "work_item": work_item}))
+        interactions.tell(tellings)
+    return made
+
+
+def _explanation(one: engine.Decision) -> dict:
+    return {
+        "score": one.score,
+        "parts": one.parts,
+        "reason": one.reason,
+        "candidates": one.candidates,
+        "step": one.step,
+        "preferred": one.preferred,
+        "decided_at": datetime.now().astimezone().isoformat(),
+    }
+
+
+def offer_deadline() -> float | None:
+    """When the next open offer runs out, in seconds from now by the database's clock; None without offers."""
+    found = rows.run(
+        "SELECT extract(epoch FROM min(expires_at) - now())::float8 FROM routing_assignment WHERE status = 'offered'"
+    )
+    return found[0][0]
+
+

@@ -1,0 +1,168 @@
+"""Work items: queued with skills and a deadline, returned to their place, withdrawn."""
+
+from django.conf import settings
+from django.db import transaction
+
+from crm import live, rows
+from crm.bus import publish
+from crm.choices import Family
+from crm.errors import Conflict
+from routing import events
+from routing.models import Queue, WorkItem
+
+UNITS = {Family.VOICE: 15, Family.CHAT: 5}
+PREFERRED_SECONDS = 60
+
+_HELD = """
+SELECT DISTINCT ON (w.customer_id) w.customer_id, a.agent_id FROM routing_workitem w
+JOIN routing_assignment a ON a.work_item_id = w.id AND a.status = 'accepted'
+WHERE w.status = 'assigned' AND w.customer_id = ANY(%s) ORDER BY w.customer_id, a.accepted_at DESC
+"""
+
+_DUE = """
+UPDATE crm_ticket t SET due_at = least(coalesce(t.due_at, w.deadline), w.deadline)
+FROM routing_workitem w JOIN crm_interaction i ON i.id = w.interaction_id
+WHERE w.id = ANY(%s) AND t.id = i.ticket_id AND i.first_response_at IS NULL
+"""
+
+
+# Who answers for the queue answers for the contact and its problem.
+_TEAM = """
+WITH teamed AS (
+    UPDATE crm_interaction i SET team_id = q.team_id FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id
+    WHERE w.id = ANY(%s) AND i.id = w.interaction_id RETURNING i.ticket_id, i.team_id
+)
+UPDATE crm_ticket t SET team_id = d.team_id FROM teamed d WHERE t.id = d.ticket_id
+"""
+
+
+def offer_seconds(family: str) -> int:
+    """How long an offer rings (`practice.md` 2.2)."""
+    return getattr(settings, "OFFER_SECONDS_" + {"voice": "CALL"}.get(family, family.upper()))
+
+
+def units_of(family: str) -> int:
+    """What an item takes of an agent's capacity: a call all of it, a chat a third, deferred work a fifth."""
+    return UNITS.get(Family(family), 3)
+
+
+class _Desk:
+    """The queues and skills as a batch sees them, and which queue an interaction belongs to."""
+
+    def __init__(self) -> None:
+        self.queues = list(Queue.objects.order_by("pk"))
+        self.skills = {row[0] for row in rows.run("SELECT code FROM routing_skill")}
+        self.by_slug = {queue.slug: queue for queue in self.queues}
+        self.by_topic = {topic: queue for queue in reversed(self.queues) for topic in queue.topics}
+        self.fallback = next((q for q in self.queues if q.is_fallback), self.queues[-1] if self.queues else None)
+
+    def queue_for(self, hint: str, topic: str) -> Queue:
+        """By a rule's hint, by topic, else the fallback: nothing is left without a queue."""
+        return self.by_slug.get(hint) or self.by_topic.get(topic) or self.fallback
+
+
+def enqueue(interaction_ids: list[int]) -> None:
+    """Queue opened interactions, set-based, in the opener's transaction. One that is queued already stays as it is."""
+    opened = rows.run(
+        "SELECT id, family, queue_hint, topic, required_skills, language, priority_parts, customer_id, "
+        "coalesce(waiting_since, received_at) AS since, received_at, first_response_at "
+        "FROM crm_interaction WHERE id = ANY(%s) AND status = 'open' ORDER BY id",
+        (sorted(set(interaction_ids)),),
+    )
+    if not opened:
+        return
+    desk = _Desk()
+    if desk.fallback is None:
+        return
+    held = dict(rows.run(_HELD, (sorted({row[7] for row in opened}),)))
+    queues = [desk.queue_for(row[2], row[3]) for row in opened]
+    n = len(opened)
+    # Targets run from when we had it, not from the network's own time.
+    queued_at = [row[9] for row in opened]
+    created = rows.insert(
+        "routing_workitem",
+        {
+            "interaction_id": ("bigint", [row[0] for row in opened]),
+            "queue_id": ("bigint", [queue.pk for queue in queues]),
+            "status": ("text", ["waiting"] * n),
+            "family": ("text", [row[1] for row in opened]),
+            "units": ("smallint", [units_of(row[1]) for row in opened]),
+            "required_skills": ("jsonb", [rows.as_json(_skills(row[4], desk)) for row in opened]),
+            "language": ("text", [row[5] for row in opened]),
+            "priority_parts": ("jsonb", [rows.json_text(row[6]) for row in opened]),
+            "customer_id": ("bigint", [row[7] for row in opened]),
+            "preferred_agent_id": ("bigint", [held.get(row[7]) for row in opened]),
+            "refused_by": ("jsonb", ["[]"] * n),
+            "queued_at": ("timestamptz", queued_at),
+            "reason": ("text", [""] * n),
+            "outcome": ("text", [""] * n),
+        },
+        tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING RETURNING id",
+    )
+    ids = [row[0] for row in created]
+    rows.run(
+        "UPDATE routing_workitem w SET deadline = w.queued_at + make_interval(secs => "
+        "coalesce((q.targets ->> w.family)::float8, 3600)), "
+        "preferred_until = CASE WHEN w.preferred_agent_id IS NOT NULL THEN now() + make_interval(secs => %s) END "
+        "FROM routing_queue q WHERE q.id = w.queue_id AND w.id = ANY(%s)",
+        (PREFERRED_SECONDS, ids),
+    )
+    rows.run(_DUE, (ids,))
+    rows.run(_TEAM, (ids,))
+    changed(work_items=ids)
+    publish(*[events.WorkItemQueued(work_item_id=one) for one in ids])
+
+
+def _skills(codes, desk: _Desk) -> dict[str, int]:
+    codes = rows.from_json(codes) or []
+    # A skill that no list knows cannot be had: it must not make an item wait for ever.
+    return {code: 1 for code in codes if code in desk.skills}
+
+
+def changed(work_items: list[int] = (), agents: list[int] = ()) -> None:
+    """Tell the conveyor which rows to read again; it deletes what it read. Rings after commit."""
+    items, people = sorted(set(work_items)), sorted(set(agents))
+    rows.insert(
+        "routing_change",
+        {
+            "work_item_id": ("bigint", [*items, *[None] * len(people)]),
+            "agent_id": ("bigint", [*[None] * len(items), *people]),
+        },
+    )
+    live.ring(live.CONVEYOR)
+
+
+def withdraw(interaction_ids: list[int]) -> list[tuple]:
+    """Take open work items of these interactions out: they were closed or folded. Frees whoever held them."""
+    ended = rows.run(
+        """
+        WITH out AS (
+            UPDATE routing_workitem SET status = 'withdrawn', done_at = now()
+            WHERE interaction_id = ANY(%s) AND status IN ('waiting', 'offered', 'assigned') RETURNING id, interaction_id
+        ), ended AS (
+            UPDATE routing_assignment a SET status = 'withdrawn', ended_at = now(), reason = 'closed'
+            FROM out WHERE a.work_item_id = out.id AND a.status IN ('offered', 'accepted')
+            RETURNING a.id, a.agent_id, a.units, a.work_item_id, out.interaction_id
+        ), freed AS (
+            UPDATE routing_agent g SET load = g.load - e.units,
+                idle_since = CASE WHEN g.load - e.units <= 0 THEN now() ELSE g.idle_since END
+            FROM (SELECT agent_id, sum(units) AS units FROM ended GROUP BY agent_id) e WHERE g.id = e.agent_id
+            RETURNING g.id
+        )
+        SELECT e.id, e.agent_id, u.user_id, e.work_item_id, e.interaction_id FROM ended e
+        JOIN routing_agent u ON u.id = e.agent_id
+        """,
+        (interaction_ids,),
+    )
+    gone = rows.run("SELECT id FROM routing_workitem WHERE interaction_id = ANY(%s) AND status = 'withdrawn'", (interaction_ids,))
+    changed(work_items=[row[0] for row in gone], agents=[row[1] for row in ended])
+    return ended
+
+
+def move_to_queue(work_item_id: int, queue: Queue) -> None:
+    """Change the queue of a waiting item; its age is kept."""
+    with transaction.atomic():
+        moved = WorkItem.objects.filter(pk=work_item_id, status="waiting").update(queue=queue)
+        if not moved:
+            raise Conflict("The item is not waiting.", code="not_waiting")
+        changed(work_items=[work_item_id])

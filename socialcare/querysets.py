@@ -1,0 +1,14 @@
+"""Reads of social care in the field's words."""
+
+from typing import Any
+
+from django.db import models
+
+from crm.access import Permission, may
+
+
+class MentionQuerySet(models.QuerySet):
+    """What was posted in public may be read by everybody who may read work."""
+
+    def visible_to(self, user: Any) -> "MentionQuerySet":
+        return self.all() if may(user, Permission.READ_WORK) else self.none()

@@ -1,0 +1,276 @@
+"""Public posts: stored once, judged, decided by people; what deserves an answer becomes an interaction."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from crm import live, rows
+from crm.bus import publish
+from crm.choices import OPENING_VERDICTS, Audience, DeliveryOutcome, Event, ItemKind, Verdict
+from crm.connectors.base import Inbound
+from crm.connectors.items import Item
+from crm.errors import Conflict, InvalidInput
+from crm.judging import Judgement
+from crm.models import User
+from crm.services import activities, arrivals, identities, interactions, streams
+from crm.services.threads import Threads
+from socialcare import events
+from socialcare.choices import MentionStatus
+from socialcare.models import Mention
+
+FEED = "mentions"
+
+_REPOST = """
+UPDATE socialcare_mention m SET reposts = m.reposts + n.count
+FROM unnest(%s::text[], %s::text[], %s::int[]) AS n(network, external_id, count)
+WHERE m.network = n.network AND m.external_id = n.external_id RETURNING m.external_id
+"""
+
+
+def ingest(inbounds: list[Inbound]) -> None:
+    """Take what networks delivered, set-based: reposts raise reach, posts become mentions, the rest interactions.
+
+    Runs inside the conveyor's transaction, after our own posts were taken out.
+    """
+    reposts = [one for one in inbounds if one.item.kind == ItemKind.REPOST and one.item.in_reply_to]
+    taken = [one for one in inbounds if not (one.item.kind == ItemKind.REPOST and one.item.in_reply_to)]
+    if taken:
+        _ingest_posts(taken)
+    if reposts:
+        _count_reposts(reposts)
+
+
+def _ingest_posts(taken: list[Inbound]) -> None:
+    identities.resolve(taken)
+    mentions = _store([one for one in taken if one.item.audience == Audience.PUBLIC])
+    # The same post through a second channel is the same mention: it opens nothing again.
+    known = {id(one) for one, row in mentions if not row.fresh}
+    for one, row in mentions:
+        if not row.fresh:
+            one.outcome, one.interaction_id = DeliveryOutcome.JOINED, row.interaction_id
+    fresh = [one for one in taken if id(one) not in known]
+    threads = Threads(fresh)
+    interactions.take(fresh, threads)
+    _link([(row.id, one) for one, row in mentions if row.fresh], threads)
+    _apply_awaited([one for one, row in mentions if row.fresh])
+    publish(*[events.MentionReceived(mention_id=row.id) for _, row in mentions if row.fresh])
+    told: list[streams.Telling] = [
+        (streams.EVENTS, "mention.received", {"mention": row.id}) for _, row in mentions if row.fresh
+    ]
+    interactions.tell(told)
+
+
+@dataclass(slots=True, frozen=True)
+class _Stored:
+    id: int
+    fresh: bool
+    interaction_id: int | None
+
+
+def _store(public: list[Inbound]) -> list[tuple[Inbound, _Stored]]:
+    public = sorted(public, key=lambda one: (one.channel.kind, one.item.id))
+    first: dict[tuple[str, str], Inbound] = {}
+    for one in public:
+        first.setdefault((one.channel.kind, one.item.id), one)
+    stored = _insert(list(first.values()))
+    pairs = []
+    for one in public:
+        key = (one.channel.kind, one.item.id)
+        mention, fresh, interaction = stored[key]
+        pairs.append((one, _Stored(mention, fresh and first[key] is one, interaction)))
+    sources = sorted({(row.id, one.channel.id) for one, row in pairs})
+    rows.insert(
+        "socialcare_mentionsource",
+        {"mention_id": ("bigint", [m for m, _ in sources]), "channel_id": ("bigint", [c for _, c in sources])},
+        tail="ON CONFLICT (mention_id, channel_id) DO NOTHING",
+    )
+    return pairs
+
+
+def _insert(posts: list[Inbound]) -> dict[tuple[str, str], tuple[int, bool, int | None]]:
+    items: list[Item] = [one.item for one in posts]
+    judged: list[Judgement] = [one.judgement for one in posts]  # type: ignore[misc]
+    n = len(posts)
+    returned = rows.insert(
+        "socialcare_mention",
+        {
+            "network": ("text", [one.channel.kind for one in posts]),
+            "external_id": ("text", [item.id for item in items]),
+            "channel_id": ("bigint", [one.channel.id for one in posts]),
+            "identity_id": ("bigint", [one.identity_id for one in posts]),
+            "customer_id": ("bigint", [one.customer_id for one in posts]),
+            "thread": ("bigint", [0] * n),
+            "text": ("text", [item.text for item in items]),
+            "permalink": ("text", [item.permalink for item in items]),
+            "language": ("text", [j.language for j in judged]),
+            "sentiment": ("float8", [j.sentiment for j in judged]),
+            "sentiment_words": ("jsonb", [rows.as_json(j.sentiment_words) for j in judged]),
+            "topic": ("text", [j.topic for j in judged]),
+            "actionable": ("boolean", [j.actionable for j in judged]),
+            "verdict": ("text", [str(j.verdict) for j in judged]),
+            "status": ("text", [MentionStatus.TRIAGED.value] * n),
+            "judgement": ("jsonb", [rows.as_json(j.details) for j in judged]),
+            "corrections": ("jsonb", ["{}"] * n),
+            "likes": ("bigint", [item.likes for item in items]),
+            "reposts": ("bigint", [item.reposts for item in items]),
+            "followers": ("bigint", [item.followers for item in items]),
+            "posted_at": ("timestamptz", [item.created_at for item in items]),
+        },
+        # A no-op update, so that a post known already comes back too.
+        tail="ON CONFLICT (network, external_id) DO UPDATE SET permalink = socialcare_mention.permalink "
+        "RETURNING network, external_id, id, xmax = 0, interaction_id",
+    )
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in returned}
+
+
+def _link(pairs: list[tuple[int, Inbound]], threads: Threads) -> None:
+    rows.run(
+        "UPDATE socialcare_mention m SET interaction_id = n.interaction_id, thread = n.thread "
+        "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS n(id, interaction_id, thread) WHERE m.id = n.id",
+        (
+            [mention for mention, _ in pairs],
+            [one.interaction_id for _, one in pairs],
+            [threads.find(one.thread) for _, one in pairs],
+        ),
+    )
+
+
+def _count_reposts(reposts: list[Inbound]) -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for one in reposts:
+        key = (one.channel.kind, one.item.in_reply_to)
+        counts[key] = counts.get(key, 0) + 1
+        one.outcome = DeliveryOutcome.REPOST
+    keys = sorted(counts)
+    found = {
+        row[0]
+        for row in rows.run(
+            _REPOST, ([network for network, _ in keys], [post for _, post in keys], [counts[key] for key in keys])
+        )
+    }
+    early = [one for one in reposts if one.item.in_reply_to not in found]
+    rows.insert(
+        "crm_awaitedchange",
+        {
+            "channel_id": ("bigint", [one.channel.id for one in early]),
+            "external_id": ("text", [one.item.in_reply_to for one in early]),
+            "event": ("text", ["repost"] * len(early)),
+            "text": ("text", [""] * len(early)),
+            "count": ("int", [1] * len(early)),
+        },
+    )
+
+
+def _apply_awaited(created: list[Inbound]) -> None:
+    kinds = {one.channel.id: one.channel.kind for one in created}
+    for channel, external_id, event, text, at, count in sorted(
+        arrivals.awaited_among(created), key=lambda row: (row[4] is None, str(row[4]))
+    ):
+        network = kinds[channel]
+        if event == Event.EDITED:
+            _edit(network, external_id, text, at)
+        elif event == Event.DELETED:
+            _delete(network, external_id)
+        else:
+            rows.run(_REPOST, ([network], [external_id], [count]))
+
+
+def follow_changes(changes: list[Inbound]) -> None:
+    """Edits and deletions on the network change the mention too."""
+    for one in sorted(changes, key=lambda change: (change.item.edited_at is None, str(change.item.edited_at))):
+        if one.item.event == Event.EDITED:
+            _edit(one.channel.kind, one.item.id, one.item.text, one.item.edited_at)
+        else:
+            _delete(one.channel.kind, one.item.id)
+
+
+def _edit(network: str, external_id: str, text: str, at) -> None:
+    rows.run(
+        "UPDATE socialcare_mention SET text = CASE WHEN deleted_at IS NULL THEN %s ELSE '' END, edited_at = %s "
+        "WHERE network = %s AND external_id = %s AND (edited_at IS NULL OR edited_at < %s)",
+        (text, at, network, external_id, at),
+    )
+
+
+def _delete(network: str, external_id: str) -> None:
+    rows.run(
+        "UPDATE socialcare_mention SET deleted_at = coalesce(deleted_at, now()), text = '', sentiment_words = '[]' "
+        "WHERE network = %s AND external_id = %s",
+        (network, external_id),
+    )
+
+
+def tie(pairs: list[tuple[int, int]]) -> None:
+    """Threads became one: mentions follow (old number, new number)."""
+    rows.run(
+        "UPDATE socialcare_mention m SET thread = n.new FROM unnest(%s::bigint[], %s::bigint[]) AS n(old, new) "
+        "WHERE m.thread = n.old",
+        ([old for old, _ in pairs], [new for _, new in pairs]),
+    )
+
+
+def decide(mention_id: int, verdict: str, *, by: User) -> Mention:
+    """A person's verdict. Respond and escalate open the interaction, as if triage had said so."""
+    if verdict not in Verdict.values:
+        raise InvalidInput("Unknown verdict.", errors={"verdict": "is not one of the five"})
+    with transaction.atomic():
+        mention = Mention.objects.select_for_update().select_related("channel").get(pk=mention_id)
+        if mention.deleted_at is not None:
+            raise Conflict("The post was deleted on the network.", code="deleted")
+        before, mention.verdict = mention.verdict, verdict
+        mention.status, mention.decided_by = MentionStatus.DECIDED, by
+        mention.decided_at = rows.run("SELECT now()")[0][0]
+        mention.corrections = {**mention.corrections, **({"verdict": before} if before != verdict else {})}
+        if verdict in OPENING_VERDICTS and mention.interaction_id is None:
+            mention.interaction_id = _open_from(mention)
+        mention.save()
+        activities.record("mention.decided", by=by, interaction_id=mention.interaction_id, mention=mention.pk, verdict=verdict)
+        publish(events.MentionDecided(mention_id=mention.pk, verdict=verdict))
+        interactions.tell([(streams.EVENTS, "mention.decided", {"mention": mention.pk, "verdict": verdict})])
+    return mention
+
+
+def _open_from(mention: Mention) -> int | None:
+    """Send a stored mention down the same path that a delivery takes."""
+    item = Item(
+        id=mention.external_id, kind=ItemKind.MENTION, text=mention.text, created_at=mention.posted_at,
+        author_id=mention.identity.value, handle=mention.identity.handle, name=mention.identity.name,
+        followers=mention.followers, permalink=mention.permalink,
+    )  # fmt: skip
+    details = dict(mention.judgement)
+    judgement = Judgement(
+        language=mention.language,
+        sentiment=mention.sentiment,
+        sentiment_words=mention.sentiment_words,
+        topic=mention.topic,
+        queue_hint=details.get("queue_hint", ""),
+        verdict=Verdict.RESPOND,
+        required_skills=details.get("required_skills", []),
+        parts=details.get("parts", {}),
+        details=details,
+    )
+    inbound = Inbound(
+        delivery_id=0, channel=mention.channel, item=item, received_at=mention.received_at, judgement=judgement,
+        identity_id=mention.identity_id, customer_id=mention.customer_id, customer_value=mention.customer.value,
+    )  # fmt: skip
+    with rows.serialised("earshot.ingest"):
+        interactions.take([inbound], Threads([inbound]))
+    return inbound.interaction_id
+
+
+def correct(mention_id: int, changes: dict, *, by: User) -> Mention:
+    """Correct triage's language, sentiment, topic or actionability; what it had said is kept beside."""
+    allowed = {"language", "sentiment", "topic", "actionable"}
+    unknown = set(changes) - allowed
+    if unknown or not changes:
+        raise InvalidInput("Nothing to correct.", errors={name: "cannot be corrected" for name in sorted(unknown)})
+    with transaction.atomic():
+        mention = Mention.objects.select_for_update().get(pk=mention_id)
+        before = {name: getattr(mention, name) for name in changes}
+        for name, value in changes.items():
+            setattr(mention, name, value)
+        mention.corrections = {**before, **mention.corrections}
+        mention.save()
+        activities.record("mention.corrected", by=by, interaction_id=mention.interaction_id, mention=mention.pk, **changes)
+        live.ring_streams([FEED])
+    return mention
