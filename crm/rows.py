@@ -14,12 +14,16 @@ def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-def dicts(sql: str, params: Sequence | dict = ()) -> list[dict]:
-    """Run one statement and return its rows as dictionaries."""
+def dicts(sql: str, params: Sequence | dict = (), decode: Sequence[str] = ()) -> list[dict]:
+    """Run one statement and return its rows as dictionaries; `decode` names columns of JSON text."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         names = [column.name for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in found:
+        for name in decode:
+            row[name] = from_json(row[name])
+    return found
 
 
 def draw(sequence: str, count: int) -> list[int]:

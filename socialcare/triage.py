@@ -1,8 +1,9 @@
-"""Judges texts by rules alone: language, tone, topic, intent, flags and what to do. Pure, bounded, and a first version."""
+"""Judges texts by rules alone: language, tone, topic, intent, flags, what to do. Pure and a first version."""
 
 import math
 import unicodedata
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -13,20 +14,39 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 MODEL = "rules-1"
 LONGEST = 5_000  # characters looked at; what follows changes no verdict worth its time
 PRIVATE_KINDS = frozenset({"direct_message", "email", "chat", "sms", "call", "fax"})
+WRITTEN_TO_US = PRIVATE_KINDS - {"sms"}  # advertising by SMS is as common as in public
 LANGUAGES = ("de", "en", "es", "fr", "hi", "it", "nl", "pt")
 MODEL_LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "it", "nl", "pl", "pt", "ru", "tr")
 UNKNOWN_LANGUAGE = "und"
-NEGATIVE, POSITIVE = -0.1, 0.2  # where a score is called negative or positive
+NEGATIVE, POSITIVE = -0.1, 0.3  # where a score is called negative or positive
 QUEUE_BY_TOPIC = {"billing": "billing", "technical": "technical", "account": "technical"}
 ESCALATING = ("self_harm", "threat", "safety", "legal", "press")
 FLAGS = (*ESCALATING, "personal_data")
-URGENCY_BY_FLAG = {"self_harm": 1.0, "threat": 1.0, "safety": 1.0, "legal": 0.8, "press": 0.6, "personal_data": 0.5}
+URGENCY_BY_FLAG = {
+    "self_harm": 1.0,
+    "threat": 1.0,
+    "safety": 1.0,
+    "legal": 0.8,
+    "press": 0.6,
+    "personal_data": 0.5,
+}
 URGENCY_BY_INTENT = {"complaint": 0.4, "request": 0.3, "question": 0.25, "praise": 0.05, "noise": 0.0}
 SPAM_LIMIT, SPAM_LIMIT_PRIVATE = 2, 3
 
 _LEXICONS = Path(__file__).parent / "lexicons"
 _BINDER = "\u200b"  # every invisible format sign is folded to this one and then taken out of the words
-_EMOTICONS = {":)": 2, ":-)": 2, ":D": 2, ";)": 1.5, "<3": 2.5, ":(": -2, ":-(": -2, ":'(": -2.5, ":/": -1, ":-/": -1}
+_EMOTICONS = {
+    ":)": 2,
+    ":-)": 2,
+    ":D": 2,
+    ";)": 1.5,
+    "<3": 2.5,
+    ":(": -2,
+    ":-(": -2,
+    ":'(": -2.5,
+    ":/": -1,
+    ":-/": -1,
+}
 _ENGLISH_ENDINGS = ("n't", "'s", "'m", "'re", "'ve", "'ll", "'d")
 _SCRIPTS = (  # first and last code point, language when nothing else is known
     (0x0370, 0x03FF, "el"), (0x0400, 0x052F, "ru"), (0x0590, 0x05FF, "he"), (0x0600, 0x06FF, "ar"),
@@ -46,8 +66,8 @@ class Item:
     likes: int = 0
     reposts: int = 0
     verified: bool = False
-    addressed: bool = False  # our own handle is named
-    courtesy_possible: bool = False  # it follows an answer of ours
+    addressed: bool | None = None  # our own handle is named; None: not known, any handle counts
+    courtesy_possible: bool | None = None  # it follows an answer of ours; None: not known, possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +229,8 @@ def _sections(name: str) -> dict:
         for entry in line.split():
             key = (entry,) if current == "emoji" else tuple(_read(entry.replace("_", " ")).words)
             for form in _forms(key, name):
-                sections[current].append((weight, form))
+                if form:
+                    sections[current].append((weight, form))
     return sections
 
 
@@ -252,40 +273,47 @@ def _tone_words(sections: dict, language: str) -> dict:
 _INDEXED = ("complaint", "question", "request", "self", "other", "urgent")
 
 
+def _entries(sections: dict, language: str):
+    """Everything that is looked for in a text, as (words, section, value)."""
+    for key, weight in _tone_words(sections, language).items():
+        yield key, "tone", weight
+    for section in _INDEXED:
+        for _, key in sections[section]:
+            yield key, section, True
+    yield from _named(sections, "topic")
+    if language != "en":  # trade words are often English
+        yield from _named(_sections("en"), "topic")
+    yield from _named(sections, "flag")
+    for _, key in _sections("any")["spam"]:
+        yield key, "spam", True
+
+
+def _named(sections: dict, family: str):
+    """Entries of the sections called `family:<code>`; the code is their value."""
+    for name, entries in sections.items():
+        kind, _, code = name.partition(":")
+        if kind == family:
+            for _, key in entries:
+                yield key, family, code
+
+
 @cache
 def _lexicon(language: str) -> _Lexicon:
     sections = _sections(language)
     index = defaultdict(dict)
-
-    def enter(key, section, value):
-        if key:
-            index[key[0]].setdefault((key[1:], section), value)
-
-    for key, weight in _tone_words(sections, language).items():
-        enter(key, "tone", weight)
-    for section in _INDEXED:
-        for _, key in sections[section]:
-            enter(key, section, True)
-    topics = (sections,) if language == "en" else (sections, _sections("en"))  # trade words are often English
-    for source in topics:
-        for name, entries in source.items():
-            if name.startswith("topic:"):
-                for _, key in entries:
-                    enter(key, "topic", name[6:])
-    for name, entries in sections.items():
-        if name.startswith("flag:"):
-            for _, key in entries:
-                enter(key, "flag", name[5:])
-    for _, key in _sections("any")["spam"]:
-        enter(key, "spam", True)
+    for key, section, value in _entries(sections, language):
+        index[key[0]].setdefault((key[1:], section), value)
+    rows = {
+        word: tuple((list(rest), section, value) for (rest, section), value in entries.items())
+        for word, entries in index.items()
+    }
     return _Lexicon(
-        index={word: tuple((list(rest), *kind, value) for (rest, *kind), value in entries.items())
-               for word, entries in index.items()},
+        index=rows,
         stopwords=frozenset(key[0] for _, key in sections["stopwords"] if len(key) == 1),
         negations=frozenset(key[0] for _, key in sections["negations"] if len(key) == 1),
         boosters={key[0]: weight for weight, key in sections["boosters"] if len(key) == 1},
         but=frozenset(key[0] for _, key in sections["but"]),
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -356,8 +384,9 @@ def _by_stop_words(words: list) -> tuple[str, int, int]:
 
 
 def _language(words: list, text: str, hint: str | None) -> tuple[str, float]:
+    """The cheapest sure sign decides: script, little words, model, and last the network's hint."""
     script = _script(text)
-    if script in ("ru", "ar"):  # scripts of several languages: the model or the hint may know better
+    if script in ("ru", "ar"):  # scripts of several languages: the hint may know better
         return (hint, 0.8) if hint else (script, 0.7)
     if script:
         return script, 0.95
@@ -366,11 +395,16 @@ def _language(words: list, text: str, hint: str | None) -> tuple[str, float]:
     best, most, second = _by_stop_words(words)
     if most - second >= 2 + (most > 8):
         return best, min(0.99, 0.8 + 0.03 * (most - second))
-    if hint == best and most > second:
+    if most > second and hint == best:
         return best, 0.85
+    return _doubtful(words, best if most > second else None, hint)
+
+
+def _doubtful(words: list, leaning: str | None, hint: str | None) -> tuple[str, float]:
+    """The little words left it open: ask the model, and believe it as far as it is sure."""
     guess, confidence = _by_model(" ".join(words)[:300])
-    if guess == best and most > second:
-        return best, max(0.75, confidence)
+    if guess == leaning:
+        return guess, max(0.75, confidence)
     if confidence >= 0.6 and len(words) > 1:
         return guess, confidence
     if hint:
@@ -395,7 +429,9 @@ def _find(words: list, index: dict) -> dict:
     return hits
 
 
-def _weigh(reading: _Reading, lexicon: _Lexicon, place: int, length: int, weight: float, shouting: bool) -> float:
+def _weigh(
+    reading: _Reading, lexicon: _Lexicon, place: int, length: int, weight: float, shouting: bool
+) -> float:
     words = reading.words
     sign = 1 if weight > 0 else -1
     if place:
@@ -430,7 +466,7 @@ def _emoticon_weights(text: str) -> list:
 
 
 def _sentiment(reading: _Reading, lexicon: _Lexicon, hits: list, emoji: list) -> tuple[float, list]:
-    """Score −1…1 and the words that caused it (after Hutto and Gilbert's VADER, simplified)."""
+    """Score from -1 to 1 and the words that caused it (after Hutto and Gilbert's VADER, simplified)."""
     text, spans, total, covered = reading.text, [], 0.0, -1
     turn = -1
     if not lexicon.but.isdisjoint(reading.words):
@@ -493,22 +529,25 @@ def _is_iban(sign_run: str) -> bool:
 def _holds_numbers(words: list) -> bool:
     """A payment card or bank account number, also in groups."""
     for place, word in enumerate(words):
-        if word.isascii() and word.isdigit() and len(word) >= 4:
-            run = ""
-            for part in words[place : place + 6]:
-                if not (part.isascii() and part.isdigit()) or len(run) >= 19:
-                    break
-                run += part
-                if _is_card(run):
-                    return True
-        elif word[:2].isalpha() and word[2:4].isdigit() and len(word) >= 4:
-            run = ""
-            for part in words[place : place + 9]:
-                run += part
-                if len(run) > 34:
-                    break
-                if _is_iban(run):
-                    return True
+        if len(word) < 4 or not word.isascii():
+            continue
+        if word.isdigit() and _starts_with(words[place : place + 6], _is_card, str.isdigit, 19):
+            return True
+        iban = word[:2].isalpha() and word[2:4].isdigit()
+        if iban and _starts_with(words[place : place + 9], _is_iban, str.isalnum, 34):
+            return True
+    return False
+
+
+def _starts_with(parts: list, check: Callable, allowed: Callable, longest: int) -> bool:
+    """Do the first parts, joined one after another, pass the check?"""
+    run = ""
+    for part in parts:
+        run += part
+        if len(run) > longest or not part.isascii() or not allowed(part):
+            return False
+        if check(run):
+            return True
     return False
 
 
@@ -528,7 +567,9 @@ def _urgency_flags(item: Item, reading: _Reading, hits: list) -> dict:
     for _, _, flag in hits:
         flags[flag] = True
     text = reading.text
-    if _holds_numbers(reading.words) or (item.kind not in PRIVATE_KINDS and "@" in text and _holds_address(text)):
+    if _holds_numbers(reading.words) or (
+        item.kind not in PRIVATE_KINDS and "@" in text and _holds_address(text)
+    ):
         flags["personal_data"] = True
     return flags
 
@@ -541,7 +582,7 @@ def _spam(item: Item, reading: _Reading, hits: list) -> bool:
     score += text.count("#") >= 8
     score += reading.handles >= 8
     score += len(words) >= 8 and len(set(words)) * 3 < len(words)
-    return score >= (SPAM_LIMIT_PRIVATE if item.kind in PRIVATE_KINDS or item.addressed else SPAM_LIMIT)
+    return score >= (SPAM_LIMIT_PRIVATE if item.kind in WRITTEN_TO_US else SPAM_LIMIT)
 
 
 def _courtesy(reading: _Reading, emoji: list) -> bool:
@@ -559,7 +600,7 @@ def _courtesy(reading: _Reading, emoji: list) -> bool:
 def _intent(reading: _Reading, hits: dict, sentiment: float) -> str:
     complaints = len(hits["complaint"]) if "complaint" in hits else 0
     asks = "?" in reading.text
-    if complaints and sentiment < 0.4 or sentiment <= -0.35:
+    if (complaints and sentiment < 0.4) or sentiment <= -0.35:
         return "complaint"
     if asks or ("question" in hits and hits["question"][0][0] < 2 and sentiment < 0.5):
         return "question"
@@ -573,10 +614,16 @@ def _intent(reading: _Reading, hits: dict, sentiment: float) -> str:
 _INTENT_WEIGHT = {"complaint": 1.6, "question": 1.1, "request": 1.2, "praise": -1.2, "noise": -0.8}
 
 
+def _addressed(item: Item, reading: _Reading) -> bool:
+    if item.addressed is None:
+        return reading.handles > 0 or item.kind in ("review", "comment", "reply")
+    return item.addressed or item.kind == "review"
+
+
 def _actionable(item: Item, reading: _Reading, hits: dict, intent: str, topic: str) -> float:
     """Chance that somebody should answer this public post; weights set by hand."""
     mine = "self" in hits
-    z = -1.8 + 1.6 * (item.addressed or item.kind == "review") + _INTENT_WEIGHT[intent]
+    z = -1.8 + 1.6 * _addressed(item, reading) + _INTENT_WEIGHT[intent]
     z += 0.5 * (topic != "general") + 0.6 * mine + 0.4 * ("other" in hits) + 0.8 * ("urgent" in hits)
     if reading.text.startswith("RT ") or item.kind == "repost":
         z -= 2
@@ -659,7 +706,7 @@ def _judge(item: Item) -> Judgement:
     flags = _urgency_flags(item, reading, hits["flag"])
     private = item.kind in PRIVATE_KINDS
     spam = _spam(item, reading, hits["spam"])
-    courtesy = item.courtesy_possible and not spam and _courtesy(reading, emoji)
+    courtesy = item.courtesy_possible is not False and not spam and _courtesy(reading, emoji)
     chance = 0.97 if private else _actionable(item, reading, hits, intent, topic)
     if spam or courtesy:
         chance = 0.05
@@ -683,7 +730,12 @@ def _judge(item: Item) -> Judgement:
         courtesy=courtesy,
         urgency=flags,
         verdict=verdict,
-        reasons=[f"{MODEL}, first version", f"{verdict}: {why}", *_word_reasons(text, tone_words, topic, topic_words)],
+        reasons=[
+            f"{MODEL}, first version",
+            f"{verdict}: {why}",
+            *_word_reasons("tone", text, tone_words),
+            *_word_reasons(f"topic {topic}", text, topic_words),
+        ],
         parts={
             "urgency": _urgency(flags, hits, intent),
             "sentiment": None if sentiment is None else max(0.0, -sentiment),
@@ -694,13 +746,10 @@ def _judge(item: Item) -> Judgement:
     )
 
 
-def _word_reasons(text: str, tone_words: list, topic: str, topic_words: list) -> list:
-    reasons = []
-    if tone_words:
-        reasons.append("tone from: " + ", ".join([text[span[0] : span[1]][:40] for span in tone_words[:5]]))
-    if topic_words:
-        reasons.append(f"topic {topic} from: " + ", ".join([text[span[0] : span[1]][:40] for span in topic_words[:5]]))
-    return reasons
+def _word_reasons(what: str, text: str, spans: list) -> list:
+    if not spans:
+        return []
+    return [f"{what} from: " + ", ".join([text[span[0] : span[1]][:40] for span in spans[:5]])]
 
 
 def sentiment_class(score: float | None) -> str:

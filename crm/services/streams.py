@@ -86,8 +86,9 @@ def since(name: str, after: int, limit: int = 2000) -> list[dict] | None:
     if after > newest or after < 0:
         return None
     events = rows.dicts(
-        "SELECT seq, type, data, at FROM crm_liveevent WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
+        "SELECT stream, seq, type, data::text AS data, at FROM crm_liveevent WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
         (name, after, limit + 1),
+        decode=("data",),
     )
     if len(events) > limit or (after < newest and (not events or events[0]["seq"] != after + 1)):
         return None

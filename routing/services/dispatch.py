@@ -63,25 +63,31 @@ class Router:
 
     def __init__(self) -> None:
         self.pool = engine.Pool()
-        self.users: dict[int, int] = {}
+        self.families: dict[int, str] = {}
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
         self.pool = engine.Pool()
         rows.run("DELETE FROM routing_change")
-        for row in rows.run(_ITEMS + "w.status = 'waiting'"):
-            self.pool.add(_item(row))
+        self.families = {}
+        self._add(rows.run(_ITEMS + "w.status = 'waiting'"))
         self.refresh_seats()
+
+    def _add(self, found: list[tuple]) -> None:
+        for row in found:
+            item = _item(row)
+            self.families[item.id] = item.family
+            self.pool.add(item)
+
+    def _drop(self, item_id: int) -> None:
+        self.families.pop(item_id, None)
+        self.pool.remove(item_id)
 
     def refresh_seats(self) -> None:
         """Read every agent again: they are few, and their heartbeats write no `Change`."""
         params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET)
         for row in rows.run(_SEATS, params):
-            self._seat(row)
-
-    def _seat(self, row: tuple) -> None:
-        self.users[row[0]] = row[1]
-        self.pool.update_seat(_seat(row))
+            self.pool.update_seat(_seat(row))
 
     def catch_up(self) -> bool:
         """Read again what changed; returns whether anything did."""
@@ -91,14 +97,13 @@ class Router:
         items = sorted({item for item, _ in changed if item})
         if items:
             for item in items:
-                self.pool.remove(item)
-            for row in rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (items,)):
-                self.pool.add(_item(row))
+                self._drop(item)
+            self._add(rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (items,)))
         agents = sorted({agent for _, agent in changed if agent})
         if agents:
             params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET, agents)
             for row in rows.run(_SEATS + " WHERE a.id = ANY(%s)", params):
-                self._seat(row)
+                self.pool.update_seat(_seat(row))
         return True
 
     def round(self, now: float) -> int:
@@ -106,11 +111,10 @@ class Router:
         decisions = self.pool.decide(now)
         if not decisions:
             return 0
-        families = {one.item_id: self.pool.item(one.item_id).family for one in decisions}
-        made = commit(decisions, families)
+        made = commit(decisions, self.families)
         offered = {row[1] for row in made}
         for one in decisions:
-            self.pool.remove(one.item_id)
+            self._drop(one.item_id)
         # What the statement refused moved on in the database: read it and its agent again.
         refused = [one for one in decisions if one.item_id not in offered]
         if refused:
@@ -180,7 +184,7 @@ def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[t
                 [one.score for one in decisions],
                 [rows.as_json(_explanation(one)) for one in decisions],
                 [work_items.offer_seconds(families[one.item_id]) for one in decisions],
-                [one.over for one in decisions],
+                [one.preferred for one in decisions],
             ),
         )
         work_items.changed(agents=[row[2] for row in made])

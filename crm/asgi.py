@@ -1,0 +1,39 @@
+"""The one door: plain doors first, then sockets of every app, then Django's pages and REST."""
+
+import os
+import sys
+from importlib import import_module
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
+
+from channels.routing import URLRouter  # noqa: E402 - Django must be set up between these imports
+from django.core.asgi import get_asgi_application  # noqa: E402 - the same
+
+pages = get_asgi_application()
+# Sockets share the interpreter with page threads: hand the loop its turn sooner.
+sys.setswitchinterval(0.0005)
+
+intake = import_module("crm.intake").Intake()
+sockets = URLRouter(
+    [route for app in ("crm", "routing", "reports") for route in import_module(f"{app}.sockets").urlpatterns]
+)
+
+
+async def application(scope: dict, receive, send) -> None:
+    """Send a connection to whoever serves it."""
+    if scope["type"] == "websocket":
+        await _socket(scope, receive, send)
+    elif scope["type"] == "http":
+        if intake.serves(scope["path"], scope["method"]):
+            await intake(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+
+async def _socket(scope: dict, receive, send) -> None:
+    try:
+        await sockets(scope, receive, send)
+    except ValueError:
+        # No such socket: refused in the handshake.
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})

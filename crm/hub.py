@@ -1,0 +1,391 @@
+"""Real time of one web process: one Redis subscription, a dictionary of sockets, bytes encoded once.
+
+A bell only says which streams have news. The hub reads the rows (one statement for all streams that rang within a few
+milliseconds), renders each event once and hands the same text to every socket of the stream. Without Redis it looks by
+itself once a second. A socket that reads too slowly is given a fresh snapshot instead of a gap.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import redis.asyncio
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from crm import live, rows
+from crm.models import ApiToken, User
+from crm.services import streams
+
+log = logging.getLogger(__name__)
+
+COALESCE_SECONDS = 0.003
+ALIVE_SECONDS = 15
+RIGHTS_SECONDS = 2
+LOOK_SECONDS = 1
+MAX_BEHIND = 300  # frames a slow reader may be behind before he gets a snapshot instead
+
+# Types whose frames need more than the row: (list of event data) -> list of frame data, both in order. Set by apps above.
+_renderers: dict[str, Callable[[list[dict]], list[dict]]] = {}
+# What signs of life mean is known above: called with user ids in a thread.
+_beaters: list[Callable[[list[int]], None]] = []
+
+
+def register_renderer(kind: str, render: Callable[[list[dict]], list[dict]]) -> None:
+    """Say how events of a type are rendered when their frame leaves."""
+    _renderers[kind] = render
+
+
+def register_beater(beat: Callable[[list[int]], None]) -> None:
+    """Say who is told of heartbeats."""
+    _beaters.append(beat)
+
+
+@dataclass(slots=True)
+class Person:
+    """Who is behind a socket, and what must still stand for the socket to stay."""
+
+    user: User
+    session_key: str = ""
+    token_id: int | None = None
+    scopes: tuple[str, ...] = ()
+
+    def signature(self) -> tuple:
+        """What of the user must not change under an open socket."""
+        user = self.user
+        return (user.is_active, user.role, user.team_id, user.password)
+
+
+@dataclass(slots=True, eq=False)
+class Socket:
+    """One connected client of a stream or of a painted topic."""
+
+    person: Person
+    send: Callable[[str], Awaitable[None]]
+    close: Callable[[int], Awaitable[None]]
+    snapshot: Callable[[], dict] | None = None
+    stream: str = ""
+    topic: Hashable = None
+    seq: int = 0
+    beats: bool = False
+    outbox: list[str] = field(default_factory=list)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    resync: bool = False
+    writer: asyncio.Task | None = None
+
+
+def frame(kind: str, seq: int | None, data: Any, at: Any = None) -> str:
+    """A frame's text."""
+    body = {"type": kind, "seq": seq, "at": at or timezone.now(), "data": data}
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z).decode()
+
+
+class Hub:
+    """The sockets of this process."""
+
+    def __init__(self) -> None:
+        self.by_stream: dict[str, set[Socket]] = defaultdict(set)
+        self.by_topic: dict[Hashable, set[Socket]] = defaultdict(set)
+        self._painters: dict[Hashable, Callable[[], dict]] = {}
+        self._painted: dict[Hashable, bytes] = {}
+        self._rung: set[str] = set()
+        self._flushing: asyncio.Task | None = None
+        self._tasks: list[asyncio.Task] = []
+        self._beats: set[int] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="hub")
+
+    async def in_thread(self, work: Callable, *args: Any) -> Any:
+        """Run database work beside the loop, on a connection of its own that is given back."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _with_connection, work, *args)
+
+    def start(self) -> None:
+        """Begin to listen; called by the first socket, again when the loop is another one (tests)."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and self._tasks and not self._tasks[0].done():
+            return
+        self._loop = loop
+        self.by_stream.clear()
+        self.by_topic.clear()
+        self._flushing = None
+        jobs = (self._listen, self._look, self._say_alive, self._check_rights, self._paint)
+        self._tasks = [loop.create_task(_forever(job)) for job in jobs]
+
+    # --- sockets
+
+    async def join(self, socket: Socket, after: int | None) -> None:
+        """Bring a socket up to date (snapshot, or the events after a number), then keep it so."""
+        self.start()
+        socket.writer = asyncio.get_running_loop().create_task(self._write(socket))
+        if socket.topic is not None:
+            self.by_topic[socket.topic].add(socket)
+            await self._paint_one(socket.topic, only=socket)
+            return
+        self.by_stream[socket.stream].add(socket)
+        if after is not None:
+            events = await self.in_thread(_missed, socket.stream, after)
+            if events is not None:
+                socket.seq = after
+                self._hand_out([socket], await self._render(events))
+                self.ring([socket.stream])
+                return
+        await self._send_snapshot(socket)
+        self.ring([socket.stream])
+
+    def leave(self, socket: Socket) -> None:
+        """Forget a socket."""
+        if socket.writer:
+            socket.writer.cancel()
+        for group, key in ((self.by_stream, socket.stream), (self.by_topic, socket.topic)):
+            if key in group:
+                group[key].discard(socket)
+                if not group[key]:
+                    del group[key]
+
+    def beat(self, socket: Socket) -> None:
+        """A heartbeat came; told to the apps above once a look, all in one statement."""
+        if socket.beats:
+            self._beats.add(socket.person.user.pk)
+
+    def set_painter(self, topic: Hashable, paint: Callable[[], dict]) -> None:
+        """Say how a topic (a board, a column) is painted: whole, at most once a second."""
+        self._painters[topic] = paint
+
+    async def _send_snapshot(self, socket: Socket) -> None:
+        data, seq = await self.in_thread(_snapshot, socket.snapshot, socket.stream)
+        socket.seq = seq
+        socket.resync = False
+        socket.outbox.append(frame("snapshot", seq, data))
+        socket.wake.set()
+
+    async def _write(self, socket: Socket) -> None:
+        """Send what lies in the outbox, in order; the transport's own back-pressure makes it wait here."""
+        try:
+            while True:
+                await socket.wake.wait()
+                socket.wake.clear()
+                if socket.resync:
+                    await self._send_snapshot(socket)
+                while socket.outbox:
+                    lines, socket.outbox = socket.outbox, []
+                    for line in lines:
+                        await socket.send(line)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # the client is gone, whatever the server calls it
+            log.debug("socket closed while writing", extra={"error": str(error)})
+            self.leave(socket)
+
+    # --- events
+
+    def ring(self, names: list[str]) -> None:
+        """These streams have news."""
+        wanted = [name for name in names if name in self.by_stream]
+        if wanted:
+            self._rung.update(wanted)
+            if self._flushing is None or self._flushing.done():
+                self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(COALESCE_SECONDS)
+        while self._rung:
+            names, self._rung = sorted(self._rung), set()
+            afters = []
+            for name in names:
+                known = [socket.seq for socket in self.by_stream.get(name, ()) if not socket.resync]
+                if known:
+                    afters.append((name, min(known)))
+            if not afters:
+                continue
+            try:
+                events = await self.in_thread(_news, afters)
+                rendered = await self._render(events)
+            except Exception as error:  # looked at again by _look
+                log.warning("news not read", extra={"error": str(error)})
+                return
+            by_stream: dict[str, list[tuple[int, str]]] = defaultdict(list)
+            for event, (seq, text) in zip(events, rendered, strict=True):
+                by_stream[event["stream"]].append((seq, text))
+            for name, lines in by_stream.items():
+                self._hand_out(list(self.by_stream.get(name, ())), lines)
+
+    async def _render(self, events: list[dict]) -> list[tuple[int, str]]:
+        """Frames of events, each encoded once: [(seq, text)]."""
+        groups: dict[str, list[dict]] = defaultdict(list)
+        for event in events:
+            if event["type"] in _renderers:
+                groups[event["type"]].append(event)
+        for kind, group in groups.items():
+            datas = await self.in_thread(_renderers[kind], group)
+            for event, data in zip(group, datas, strict=True):
+                event["data"] = data
+        return [(event["seq"], frame(event["type"], event["seq"], event["data"], event["at"])) for event in events]
+
+    def _hand_out(self, sockets: list[Socket], lines: list[tuple[int, str]]) -> None:
+        for socket in sockets:
+            if socket.resync:
+                continue
+            for seq, text in lines:
+                if seq == socket.seq + 1:
+                    socket.outbox.append(text)
+                    socket.seq = seq
+                elif seq > socket.seq:
+                    # A hole (retention, or a reader far behind): never served with a gap.
+                    socket.resync = True
+                    break
+            if len(socket.outbox) > MAX_BEHIND:
+                socket.outbox.clear()
+                socket.resync = True
+            socket.wake.set()
+
+    # --- the process's own tasks
+
+    async def _listen(self) -> None:
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=2)
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as bell:
+                await bell.subscribe(live.STREAMS)
+                async for message in bell.listen():
+                    self.ring(message["data"].decode().split())
+        finally:
+            await client.aclose()
+
+    async def _look(self) -> None:
+        """The net under the bells: compare the streams' numbers with ours, and pass heartbeats on."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            names = list(self.by_stream)
+            if names:
+                behind = await self.in_thread(_numbers, names)
+                self.ring([n for n, seq in behind if any(s.seq < seq for s in self.by_stream.get(n, ()))])
+            if self._beats:
+                users, self._beats = sorted(self._beats), set()
+                for beater in _beaters:
+                    await self.in_thread(beater, users)
+
+    async def _say_alive(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_SECONDS)
+            for group in list(self.by_stream.values()):
+                for socket in list(group):
+                    socket.outbox.append(orjson.dumps({"type": "alive", "seq": socket.seq}).decode())
+                    socket.wake.set()
+
+    async def _check_rights(self) -> None:
+        """Whether session, user, role, team and token still stand, in one statement a kind for all sockets."""
+        while True:
+            await asyncio.sleep(RIGHTS_SECONDS)
+            sockets = [s for group in (*self.by_stream.values(), *self.by_topic.values()) for s in group]
+            if not sockets:
+                continue
+            standing = await self.in_thread(_standing, [socket.person for socket in sockets])
+            for socket in sockets:
+                code = standing[id(socket.person)]
+                if code:
+                    self.leave(socket)
+                    await socket.close(code)
+
+    async def _paint(self) -> None:
+        while True:
+            started = time.monotonic()
+            for topic in list(self.by_topic):
+                await self._paint_one(topic)
+            await asyncio.sleep(max(0.1, 1 - (time.monotonic() - started)))
+
+    async def _paint_one(self, topic: Hashable, only: Socket | None = None) -> None:
+        data = await self.in_thread(self._painters[topic])
+        same = orjson.dumps({**data, "as_of": None})
+        if only is None and self._painted.get(topic) == same:
+            return
+        self._painted[topic] = same
+        text = frame("snapshot", None, data)
+        for socket in [only] if only else list(self.by_topic.get(topic, ())):
+            # A board's older pictures are worthless: only the newest waits.
+            socket.outbox[:] = [text]
+            socket.wake.set()
+
+
+async def _forever(job: Callable[[], Awaitable[None]]) -> None:
+    """Run a job of the hub again when it fails: Redis and PostgreSQL come back."""
+    while True:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # logged and tried again
+            log.warning("hub task failed", extra={"task": job.__name__, "error": str(error)})
+        await asyncio.sleep(0.5)
+
+
+def _with_connection(work: Callable, *args: Any) -> Any:
+    try:
+        return work(*args)
+    finally:
+        connections.close_all()
+
+
+def _missed(stream: str, after: int) -> list[dict] | None:
+    return streams.since(stream, after)
+
+
+def _snapshot(take: Callable[[], dict] | None, stream: str) -> tuple[dict, int]:
+    """The state and the number it belongs to, from one consistent view."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            if len(connection.savepoint_ids) == 0:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        seq = streams.current(stream)
+        return (take() if take else {}), seq
+
+
+def _news(afters: list[tuple[str, int]]) -> list[dict]:
+    return rows.dicts(
+        "SELECT e.stream, e.seq, e.type, e.data::text AS data, e.at FROM unnest(%s::text[], %s::bigint[]) AS a(stream, after) "
+        "JOIN LATERAL (SELECT * FROM crm_liveevent l WHERE l.stream = a.stream AND l.seq > a.after ORDER BY l.seq LIMIT 500) e "
+        "ON true ORDER BY e.stream, e.seq",
+        ([name for name, _ in afters], [after for _, after in afters]),
+        decode=("data",),
+    )
+
+
+def _numbers(names: list[str]) -> list[tuple]:
+    return rows.run("SELECT name, seq FROM crm_stream WHERE name = ANY(%s)", (names,))
+
+
+def _standing(people: list[Person]) -> dict[int, int]:
+    """For each person 0, or the code to close with: 4401 who are you, 4408 come again (rights changed)."""
+    users = {user.pk: user for user in User.objects.filter(pk__in={person.user.pk for person in people})}
+    keys = {person.session_key for person in people if person.session_key}
+    now = timezone.now()
+    alive = set(Session.objects.filter(session_key__in=keys, expire_date__gt=now).values_list("session_key", flat=True))
+    token_ids = {person.token_id for person in people if person.token_id}
+    tokens = {
+        token.pk
+        for token in ApiToken.objects.filter(pk__in=token_ids, revoked_at=None)
+        if token.expires_at is None or token.expires_at > now
+    }
+    verdicts = {}
+    for person in people:
+        user = users.get(person.user.pk)
+        code = 0
+        if user is None or not user.is_active or user.password != person.user.password:
+            code = 4401
+        elif (person.session_key and person.session_key not in alive) or (
+            person.token_id and person.token_id not in tokens
+        ):
+            code = 4401
+        elif (user.role, user.team_id) != (person.user.role, person.user.team_id):
+            code = 4408
+        verdicts[id(person)] = code
+    return verdicts
+
+
+hub = Hub()

@@ -1,0 +1,243 @@
+"""Tags of the workspace: icons, channel marks, instants, people's words, navigation by role."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from crm.choices import ChannelKind, MessageState, Role, Verdict
+
+register = template.Library()
+
+CHANNEL_ICONS = {
+    ChannelKind.EMAIL: "mail",
+    ChannelKind.CHAT: "message-circle",
+    ChannelKind.PHONE: "phone",
+    ChannelKind.SMS: "smartphone",
+    ChannelKind.FAX: "printer",
+    ChannelKind.WEBHOOK: "webhook",
+}
+DELIVERY_ICONS = {
+    MessageState.AWAITING_APPROVAL: "hourglass",
+    MessageState.SCHEDULED: "clock",
+    MessageState.QUEUED: "clock",
+    MessageState.SENDING: "loader-circle",
+    MessageState.SENT: "check-check",
+    MessageState.FAILED: "circle-alert",
+    MessageState.UNKNOWN: "circle-help",
+}
+EVERYBODY = frozenset(set(Role) - {Role.API_CLIENT})
+OVERSEERS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR})
+LISTENERS = EVERYBODY - {Role.AUDITOR}
+# Address, label, icon, key after `g`, who sees it.
+PLACES = (
+    ("/desk/", "Desk", "inbox", "d", frozenset({Role.AGENT, Role.SUPERVISOR})),
+    ("/mentions/", "Mentions", "radio", "m", LISTENERS),
+    ("/customers/", "Customers", "users", "c", EVERYBODY),
+    ("/tickets/", "Tickets", "ticket", "t", EVERYBODY),
+    ("/queues/", "Queues", "list", "q", EVERYBODY - {Role.MARKETING}),
+    ("/boards/floor/", "Board", "layout-dashboard", "b", OVERSEERS),
+    ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
+    ("/admin/", "Administration", "settings", "a", frozenset({Role.ADMINISTRATOR})),
+)
+LINK = re.compile(r"https?://[^\s<>\"'\x00-\x1f]{1,2000}")
+TRAILING = ".,;:!?)]}…"
+Mark = tuple[int, int, Callable[[str], SafeString]]  # from, to, how it is written
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """One symbol of the sprite; without a label it is decoration."""
+    said = format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"')
+    return format_html('<svg class="icon" {}><use href="{}#{}"></use></svg>', said, static("icons.svg"), name)
+
+
+@register.simple_tag
+def channel_icon(kind: str) -> SafeString:
+    """The mark of a channel kind, with its name for those who do not see it."""
+    known = kind if kind in ChannelKind.values else ChannelKind.WEBHOOK
+    name = CHANNEL_ICONS.get(known) or f"net-{known}"
+    label = ChannelKind(known).label
+    return format_html('<span class="mark mark--{}" title="{}">{}</span>', known, label, icon(name, label))
+
+
+@register.simple_tag
+def delivery_state(state: str) -> SafeString:
+    """Where an outbound message is, as icon and word."""
+    mark = icon(DELIVERY_ICONS.get(state, "circle"))
+    return format_html(
+        '<span class="delivery delivery--{}">{}{}</span>', state, mark, state.replace("_", " ")
+    )
+
+
+@register.simple_tag
+def instant(at: datetime | str | None, form: str = "age", since: datetime | str | None = None) -> SafeString:
+    """A time that ticks in the browser: form `age`, `due` (counts down; amber from a quarter left) or `clock`."""
+    if not at:
+        return mark_safe('<span class="faint">–</span>')
+    at, since = _parsed(at), _parsed(since)
+    local = timezone.localtime(at)
+    return format_html(
+        '<relative-time datetime="{}" form="{}" since="{}" title="{}">{}</relative-time>',
+        at.isoformat(),
+        form,
+        since.isoformat() if since else "",
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        local.strftime("%H:%M" if local.date() == timezone.localdate() else "%d %b %H:%M"),
+    )
+
+
+def _parsed(value: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else value or None
+
+
+@register.simple_tag
+def bdi(text: object) -> SafeString:
+    """People's words, isolated so that their direction cannot reorder ours."""
+    return format_html('<bdi dir="auto">{}</bdi>', "" if text is None else text)
+
+
+@register.simple_tag
+def people_words(text: str | None, spans: list | None = None, lang: str = "") -> SafeString:
+    """A message as it came: escaped, isolated, http(s) links clickable, the words that carry tone marked.
+
+    `spans` are [start, end, weight] by character, as triage leaves them.
+    """
+    text = text or ""
+    marks = _without_overlap([*_links(text), *_tones(text, spans or [])])
+    pieces, done = [], 0
+    for start, end, render in marks:
+        pieces += [conditional_escape(text[done:start]), render(text[start:end])]
+        done = end
+    body = format_html_join("", "{}", ((piece,) for piece in [*pieces, text[done:]]))
+    return format_html('<bdi dir="auto"{}>{}</bdi>', format_html(' lang="{}"', lang) if lang else "", body)
+
+
+def _links(text: str) -> Iterator[Mark]:
+    for found in LINK.finditer(text):
+        yield found.start(), found.start() + len(found.group().rstrip(TRAILING)), _link
+
+
+def _tones(text: str, spans: list) -> Iterator[Mark]:
+    for span in spans:
+        if (
+            isinstance(span, list | tuple)
+            and len(span) >= 3
+            and 0 <= span[0] < span[1] <= len(text)
+            and span[2]
+        ):
+            yield span[0], span[1], _praise if span[2] > 0 else _blame
+
+
+def _without_overlap(marks: list[Mark]) -> list[Mark]:
+    """In order of place; what begins inside an earlier mark is left out."""
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: mark[0]):
+        if not kept or mark[0] >= kept[-1][1]:
+            kept.append(mark)
+    return kept
+
+
+def _link(url: str) -> SafeString:
+    return format_html(
+        '<a href="{0}" target="_blank" rel="noopener noreferrer nofollow" referrerpolicy="no-referrer">{0}</a>',
+        url,
+    )
+
+
+def _blame(word: str) -> SafeString:
+    return format_html('<mark class="tone tone--neg" title="negative">{}</mark>', word)
+
+
+def _praise(word: str) -> SafeString:
+    return format_html('<mark class="tone tone--pos" title="positive">{}</mark>', word)
+
+
+@register.simple_tag
+def sentiment(value: float | None) -> SafeString:
+    """Tone as face and signed number; nothing when it is unknown."""
+    if value is None:
+        return mark_safe("")
+    face, level = ("frown", "bad") if value <= -0.35 else ("smile", "good") if value >= 0.35 else ("meh", "")
+    if -0.35 < value < -0.1:
+        level = "warn"
+    number = f"{value:+.2f}".replace("-", "−")
+    return format_html(
+        '<span class="badge badge--{}" title="Sentiment, −1 to +1">{}{}</span>',
+        level,
+        icon(face, "Sentiment"),
+        number,
+    )
+
+
+@register.filter
+def words(code: str) -> str:
+    """`waiting_on_us` → `waiting on us`."""
+    return str(code or "").replace("_", " ")
+
+
+@register.filter
+def initials(name: object) -> str:
+    """At most two letters or digits for an avatar."""
+    found = re.findall(r"\w", " ".join(part[:1] for part in str(name or "").lstrip("@").split()))
+    return "".join(found[:2]).upper() or "?"
+
+
+@register.filter
+def short(value: float | None) -> str:
+    """1204 → 1,204; 1250000 → 1.3 M."""
+    if value is None:
+        return "–"
+    return f"{value / 1_000_000:.1f} M" if value >= 1_000_000 else f"{value:,.0f}"
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: template.Context) -> list[dict[str, Any]]:
+    """The places this person may go to, with the one he is at."""
+    request = context.get("request")
+    role = getattr(getattr(request, "user", None), "role", None)
+    here = getattr(request, "path", "")
+    return [
+        {"url": url, "label": label, "icon": name, "key": key, "here": _is_at(here, url)}
+        for url, label, name, key, roles in PLACES
+        if role in roles
+    ]
+
+
+def _is_at(path: str, url: str) -> bool:
+    return path.startswith("/boards/" if url.startswith("/boards/") else url)
+
+
+@register.simple_tag(takes_context=True)
+def has_role(context: template.Context, *roles: str) -> bool:
+    """Whether the person at the page has one of these roles. It shows and hides; access is asked elsewhere."""
+    return getattr(getattr(context.get("request"), "user", None), "role", None) in roles
+
+
+@register.filter
+def handle(identity: Any) -> str:
+    """How an address is written: @name on a network, else the address itself."""
+    if not identity:
+        return ""
+    if identity.kind in CHANNEL_ICONS:
+        return identity.handle or identity.value
+    name = identity.handle or identity.name or identity.value
+    return f"@{name.lstrip('@')}" if identity.handle else name
+
+
+@register.filter
+def activity(verb: str) -> str:
+    """`offer.declined` → `offer declined`."""
+    return words(verb).replace(".", " ")
+
+
+@register.simple_tag
+def verdicts() -> list[dict[str, str]]:
+    """The five verdicts in the order of their keys."""
+    return [{"value": value, "label": label} for value, label in Verdict.choices]

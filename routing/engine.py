@@ -1,0 +1,999 @@
+"""Who gets which waiting item: pure, deterministic, told the time; every decision says why."""
+
+import heapq
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+FAMILIES = ("voice", "chat", "message", "social", "mail")
+FIRM_PARTS = ("urgency", "value")  # these lift an item from band to band
+SOFT_PARTS = ("sentiment", "reach")  # these move it only inside its band: shouting does not pay
+PARTS = FIRM_PARTS + SOFT_PARTS
+ESTIMATED = "_estimated"  # suffix of a part that is unknown and therefore counts as the average
+EXACT = "exact"  # the step of an item whose requirements were not widened
+LANGUAGES = {
+    "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "ja": "Japanese",
+    "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "tr": "Turkish", "uk": "Ukrainian", "zh": "Chinese",
+}  # fmt: skip
+SHOWN = 5
+# A short promise counts for more; this promise (seconds) counts for one half.
+HALF_TARGET = 60.0
+# Means are taken over whole numbers, so that they do not depend on the order in which items came and went.
+GRAIN = 1 << 30
+
+Means = dict[str, float]
+
+
+@dataclass(slots=True)
+class Item:
+    """One waiting work item, as far as the choice needs it."""
+
+    id: int
+    queue: str
+    family: str
+    units: int = 1
+    skills: Mapping[str, int] = field(default_factory=dict)
+    language: str | None = None
+    queued_at: float = 0.0
+    deadline: float | None = None
+    goal_seconds: float = 3600.0
+    parts: Mapping[str, float | None] = field(default_factory=dict)
+    weight: float = 1.0
+    customer: int | None = None
+    preferred: int | None = None
+    preferred_until: float = 0.0
+    refused: frozenset[int] = frozenset()
+    relax_at: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Seat:
+    """One agent, as far as the choice needs him."""
+
+    id: int
+    skills: Mapping[str, int] = field(default_factory=dict)
+    languages: frozenset[str] = frozenset()
+    capacity: int = 1
+    load: int = 0
+    live: bool = True
+    idle_since: float = 0.0
+    blocked: frozenset[str] = frozenset()
+    customers: frozenset[int] = frozenset()
+    in_call: bool = False
+    over: int = 0
+    max_family: Mapping[str, int] | None = None
+    open_family: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a centre sets on one page: the worth of each part, the bands, and the channels that are packed."""
+
+    urgency: float = 0.3
+    value: float = 0.2
+    target: float = 0.4
+    channel: float = 0.1
+    age: float = 0.15  # added for each promise (goal) an item has waited
+    sentiment: float = 0.1
+    reach: float = 0.0
+    bands: int = 4
+    band_width: float = 0.25
+    packed: frozenset[str] = frozenset({"message", "social", "mail"})
+    over_limit: int = 1  # items above capacity for "one customer, one hand"
+
+    def __post_init__(self) -> None:
+        numbers = (self.urgency, self.value, self.target, self.channel, self.sentiment, self.reach)
+        if not all(math.isfinite(number) and number >= 0 for number in numbers):
+            raise ValueError("a weight is a finite number, zero or more")
+        if not (math.isfinite(self.age) and self.age > 0):
+            raise ValueError("age must weigh more than nothing, or an item could starve")
+        if self.bands < 1 or not (math.isfinite(self.band_width) and self.band_width > 0):
+            raise ValueError("there is at least one band, and it is wider than nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Idle agents kept free for calls: deferred work that is young is packed on busy agents or held."""
+
+    seats: int = 2
+    hold: float = 0.25  # share of the promise for which an item may be held
+    hold_seconds: Mapping[str, float] = field(default_factory=dict)  # longest hold by queue, instead of the share
+    families: frozenset[str] = frozenset({"social", "mail"})  # never private messages
+    urgent_from: float = 0.9  # safety: what is known to be this urgent is never held
+
+    def until(self, item: Item) -> float:
+        """The moment from which the item is no longer held."""
+        urgency = item.parts.get("urgency")
+        if item.family not in self.families or (urgency is not None and urgency >= self.urgent_from):
+            return -math.inf
+        return item.queued_at + self.hold_seconds.get(item.queue, self.hold * _goal(item))
+
+
+@dataclass(slots=True)
+class Decision:
+    """One item goes to one agent, and why."""
+
+    item_id: int
+    agent_id: int
+    units: int
+    score: float
+    parts: dict[str, float]
+    reason: str
+    candidates: list[dict[str, object]]
+    step: str
+    preferred: bool
+
+
+# --- the score ---------------------------------------------------------------------------------------------
+
+
+def _goal(item: Item) -> float:
+    return max(1.0, item.goal_seconds)
+
+
+def _known(item: Item, part: str) -> float | None:
+    value = item.parts.get(part)
+    return None if value is None or math.isnan(value) else min(1.0, max(0.0, value))
+
+
+def means(items: Iterable[Item]) -> Means:
+    """The mean of each part over the waiting items where it is known; nought where it is known of none."""
+    tally = _Tally()
+    for item in items:
+        tally.count(item, 1)
+    return tally.means()
+
+
+class _Tally:
+    """Running sums of the known parts."""
+
+    __slots__ = ("known", "total")
+
+    def __init__(self) -> None:
+        self.total = dict.fromkeys(PARTS, 0)
+        self.known = dict.fromkeys(PARTS, 0)
+
+    def count(self, item: Item, sign: int) -> None:
+        for part in PARTS:
+            value = _known(item, part)
+            if value is not None:
+                self.total[part] += sign * round(value * GRAIN)
+                self.known[part] += sign
+
+    def means(self) -> Means:
+        return {part: self.total[part] / GRAIN / self.known[part] if self.known[part] else 0.0 for part in PARTS}
+
+
+def _firm(item: Item, weights: Weights) -> float:
+    """The part of the level that is known and does not change with time."""
+    level = weights.target * HALF_TARGET / (HALF_TARGET + _goal(item)) + weights.channel * max(0.0, item.weight)
+    for part in FIRM_PARTS:
+        value = _known(item, part)
+        if value is not None:
+            level += getattr(weights, part) * value
+    return level
+
+
+def score(item: Item, now: float, averages: Means, weights: Weights | None = None) -> tuple[float, dict[str, float]]:
+    """The total and its named parts, which add up to it exactly (in this order).
+
+    A part the item cannot have counts as the average and its name ends in `_estimated`. Age grows with the
+    share of the promise that was waited, up to what is needed to reach the highest band from nothing.
+    """
+    weights = weights or Weights()
+    parts: dict[str, float] = {}
+    for part in PARTS:
+        value = _known(item, part)
+        if value is None:
+            parts[part + ESTIMATED] = getattr(weights, part) * averages.get(part, 0.0)
+        else:
+            parts[part] = getattr(weights, part) * value
+    parts["target"] = weights.target * HALF_TARGET / (HALF_TARGET + _goal(item))
+    parts["channel"] = weights.channel * max(0.0, item.weight)
+    waited = max(0.0, now - item.queued_at) / _goal(item)
+    parts["age"] = min(weights.age * waited, (weights.bands - 1) * weights.band_width)
+    return sum(parts.values()), parts
+
+
+def due(item: Item) -> float:
+    """The deadline, never before the item came; without one, the promise of its queue."""
+    if item.deadline is None:
+        return item.queued_at + _goal(item)
+    return max(item.deadline, item.queued_at)
+
+
+# --- what an item asks for ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What all items of one kind ask of an agent; items with the same requirement share one index."""
+
+    family: str
+    units: int
+    skills: tuple[tuple[str, int], ...]
+    language: str | None
+
+    def need(self, capacity: int) -> int:
+        """The units it takes: a call takes the whole agent."""
+        return max(1, capacity) if self.family == "voice" else self.units
+
+
+def requirement(item: Item, now: float) -> tuple[Requirement, str]:
+    """The requirement at this moment and the step of widening that was reached.
+
+    Steps: `levels` (any level will do), `skill:CODE` (without this skill), `skills` (without any), `language`.
+    Any other name only names the ring.
+    """
+    skills, language, step = dict(item.skills), item.language, EXACT
+    for at, name in sorted(item.relax_at):
+        if at > now:
+            break
+        step = name
+        if name == "levels":
+            skills = dict.fromkeys(skills, 1)
+        elif name == "skills":
+            skills = {}
+        elif name.startswith("skill:"):
+            skills.pop(name.removeprefix("skill:"), None)
+        elif name == "language":
+            language = None
+    wanted = language.lower() if language else None
+    return Requirement(item.family, max(1, item.units), tuple(sorted(skills.items())), wanted), step
+
+
+def _speaks(seat: Seat, language: str | None) -> bool:
+    return language is None or language in seat.languages or any(own.lower() == language for own in seat.languages)
+
+
+def _say(code: str) -> str:
+    return code.replace("_", " ").replace("-", " ").capitalize()
+
+
+def _say_language(code: str) -> str:
+    return LANGUAGES.get(code.split("-")[0], code)
+
+
+def _unskilled(need: Requirement, seat: Seat) -> str | None:
+    """Why this agent could never take such an item."""
+    for code, level in need.skills:
+        own = seat.skills.get(code)
+        if own is None:
+            return f"lacks {_say(code)}"
+        if own < level:
+            return f"{_say(code)} {own}, needs {level}"
+    if not _speaks(seat, need.language):
+        return f"does not speak {_say_language(need.language or '')}"
+    if seat.max_family is not None and seat.max_family.get(need.family, 1) <= 0:
+        return f"takes no {need.family}"
+    return None
+
+
+def _absent(need: Requirement, seat: Seat) -> str | None:
+    """Why this agent may not be asked now, whatever his load."""
+    if not seat.live:
+        return "not available"
+    if need.family in seat.blocked:
+        return f"not responding on {need.family}"
+    return None
+
+
+def _full(need: Requirement, seat: Seat) -> str | None:
+    """Why this agent has no room now."""
+    if seat.in_call:
+        return "in a call"
+    if seat.max_family is not None:
+        limit = seat.max_family.get(need.family)
+        if limit is not None and seat.open_family.get(need.family, 0) >= limit:
+            return f"already {limit} open on {need.family}"
+    if seat.capacity <= 0:
+        return "no capacity"
+    units = need.need(seat.capacity)
+    if seat.load + units > seat.capacity:
+        if need.family == "voice":
+            return f"a call needs a whole agent, {seat.load} of {seat.capacity} units in use"
+        return f"no room, {seat.load} of {seat.capacity} units in use, needs {units}"
+    return None
+
+
+def why_not(item: Item, seat: Seat, now: float) -> str | None:
+    """The first reason why this agent cannot take this item now, or None."""
+    need, _ = requirement(item, now)
+    reason = _unskilled(need, seat) or _absent(need, seat) or _full(need, seat)
+    if reason is None and seat.id in item.refused:
+        return "declined or missed it"
+    return reason
+
+
+def flexibility(seat: Seat) -> int:
+    """How much else this agent could do: the fewer, the sooner he is chosen, so that generalists stay free."""
+    closed = sum(1 for limit in (seat.max_family or {}).values() if limit <= 0)
+    return len(seat.skills) + len(seat.languages) - closed
+
+
+def _rank(seat: Seat) -> tuple[int, float, int]:
+    return (flexibility(seat), seat.idle_since, seat.id)
+
+
+# --- the index of waiting items ----------------------------------------------------------------------------
+
+Due = tuple[float, float, int]  # due, queued at, id
+Key = tuple[int, float, float, int]  # minus the band, due, queued at, id: the smallest is served first
+
+
+class _Lane:
+    """Items whose levels rise at one speed and lack the same parts: their order among themselves never changes
+    except by passing from band to band, so averages that drift move the lane's clock and not each item."""
+
+    __slots__ = ("band", "births", "clock", "dues", "heaps", "held", "missing", "step")
+
+    def __init__(self, step: float, missing: tuple[str, ...], bands: int) -> None:
+        self.step = step  # seconds from one band to the next
+        self.missing = missing
+        self.clock = -math.inf
+        self.births: list[tuple[float, int]] = []
+        self.heaps: list[list[Due]] = [[] for _ in range(bands)]
+        self.band: dict[int, int] = {}
+        self.dues: dict[int, Due] = {}
+
+    def add(self, birth: float, entry: Due) -> None:
+        item_id = entry[2]
+        insort(self.births, (birth, item_id))
+        band = self._band_of(birth)
+        self.band[item_id] = band
+        self.dues[item_id] = entry
+        heapq.heappush(self.heaps[band], entry)
+
+    def remove(self, birth: float, item_id: int) -> None:
+        del self.births[bisect_left(self.births, (birth, item_id))]
+        del self.band[item_id], self.dues[item_id]
+        if sum(map(len, self.heaps)) > 4 * len(self.band) + 64:
+            self._rebuild()
+
+    def _band_of(self, birth: float) -> int:
+        return _band(birth, self.clock, self.step, len(self.heaps))
+
+    def _rebuild(self) -> None:
+        self.heaps = [[] for _ in self.heaps]
+        for item_id, band in self.band.items():
+            self.heaps[band].append(self.dues[item_id])
+        for heap in self.heaps:
+            heapq.heapify(heap)
+
+    def advance(self, clock: float) -> None:
+        """Move the items that passed a threshold since the last look, in either direction."""
+        if clock == self.clock:
+            return
+        low, high = min(clock, self.clock), max(clock, self.clock)
+        self.clock = clock
+        moved: set[int] = set()
+        for number in range(1, len(self.heaps)):
+            first = bisect_right(self.births, (low - number * self.step, math.inf))
+            last = bisect_right(self.births, (high - number * self.step, math.inf))
+            for birth, item_id in self.births[first:last]:
+                if item_id not in moved:
+                    moved.add(item_id)
+                    band = self._band_of(birth)
+                    self.band[item_id] = band
+                    heapq.heappush(self.heaps[band], self.dues[item_id])
+
+    def head(self, shift: float) -> Key | None:
+        for band in range(len(self.heaps) - 1, -1, -1):
+            heap = self.heaps[band]
+            while heap:
+                entry = heap[0]
+                if self.band.get(entry[2]) == band and self.dues[entry[2]] == entry:
+                    return (-band, entry[0] + shift, entry[1], entry[2])
+                heapq.heappop(heap)
+        return None
+
+
+class _Unit:
+    """All lanes of one requirement, held for calls or not."""
+
+    __slots__ = ("deferred", "lanes", "need", "number")
+
+    def __init__(self, need: Requirement, deferred: bool) -> None:
+        self.need = need
+        self.deferred = deferred
+        self.lanes: dict[tuple[float, tuple[str, ...]], _Lane] = {}
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What the pool remembers of a waiting item."""
+
+    item: Item
+    need: Requirement
+    step: str
+    deferred: bool
+    missing: tuple[str, ...]
+    pace: float  # seconds from one band to the next
+    birth: float  # when its level would have been nought
+    due: Due
+    changes_at: float  # when a step or a hold ends
+    listed: bool = False  # stands in a lane, and not parked for the agent who holds its customer
+
+
+class Pool:
+    """Waiting items and agents with their indexes, kept between rounds.
+
+    Order: the band of the level (urgency, value, promise, channel, age), highest first; inside a band the earliest
+    deadline, brought forward by sentiment and reach by at most their weights' share of the promise.
+
+    No item starves: it rises one band each `band_width / age` promises, hence stands in the highest band after at
+    most (bands - 1) * band_width / age promises (5 with the defaults). There only items with an earlier
+    deadline go before it, and no item has a deadline before its own arrival, so from then on at most the items that
+    arrived before its deadline do. (It still needs an agent who is able and allowed to take it.)
+
+    A round that fills k places costs about k log n, plus the skills of the agents with room, plus one mask for
+    each requirement; agents are bits, in the order of preference, so the best one is the lowest bit.
+    """
+
+    def __init__(self, weights: Weights | None = None, reserve: Reserve | None = None) -> None:
+        self.weights = weights or Weights()
+        self.reserve = reserve
+        self._entries: dict[int, _Entry] = {}
+        self._seats: dict[int, Seat] = {}
+        self._units: dict[tuple[Requirement, bool], _Unit] = {}
+        self._tally = _Tally()
+        self._changes: list[tuple[float, int]] = []
+        self._by_customer: dict[int, set[int]] = {}
+        self._by_preferred: dict[int, set[int]] = {}
+        self._holders: dict[int, set[int]] = {}
+        self._open: set[int] = set()
+        self._parked: set[int] = set()
+        self._now = -math.inf
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, item_id: int) -> bool:
+        return item_id in self._entries
+
+    @property
+    def items(self) -> Iterator[Item]:
+        """The waiting items, in no particular order."""
+        return (entry.item for entry in self._entries.values())
+
+    @property
+    def seats(self) -> Iterator[Seat]:
+        """The agents, as the pool believes them to be."""
+        return iter(self._seats.values())
+
+    # -- items
+
+    def add(self, item: Item) -> None:
+        """Let an item wait; a known id is replaced."""
+        if item.id in self._entries:
+            self.remove(item.id)
+        entry = self._entry(item, self._now)
+        self._entries[item.id] = entry
+        self._tally.count(item, 1)
+        if item.customer is not None:
+            self._by_customer.setdefault(item.customer, set()).add(item.id)
+        if item.preferred is not None:
+            self._by_preferred.setdefault(item.preferred, set()).add(item.id)
+        self._list(entry)
+        self._await_change(entry)
+
+    def remove(self, item_id: int) -> Item | None:
+        """Forget an item: taken, withdrawn or abandoned."""
+        entry = self._entries.pop(item_id, None)
+        if entry is None:
+            return None
+        item = entry.item
+        self._unlist(entry)
+        self._parked.discard(item_id)
+        self._tally.count(item, -1)
+        _discard(self._by_customer, item.customer, item_id)
+        _discard(self._by_preferred, item.preferred, item_id)
+        return item
+
+    def _entry(self, item: Item, now: float) -> _Entry:
+        weights = self.weights
+        need, step = requirement(item, now)
+        missing = tuple(part for part in PARTS if _known(item, part) is None)
+        pace = _goal(item) * weights.band_width / weights.age
+        soft = sum(getattr(weights, part) * (_known(item, part) or 0.0) for part in SOFT_PARTS)
+        held_until = self.reserve.until(item) if self.reserve else -math.inf
+        later = [at for at, _ in item.relax_at if at > now]
+        if held_until > now:
+            later.append(held_until)
+        return _Entry(
+            item=item,
+            need=need,
+            step=step,
+            deferred=held_until > now,
+            missing=missing,
+            pace=pace,
+            birth=item.queued_at - pace * _firm(item, weights) / weights.band_width,
+            due=(due(item) - soft * _goal(item), item.queued_at, item.id),
+            changes_at=min(later, default=math.inf),
+        )
+
+    def _list(self, entry: _Entry) -> None:
+        place = (entry.need, entry.deferred)
+        unit = self._units.get(place)
+        if unit is None:
+            unit = self._units[place] = _Unit(*place)
+        key = (entry.pace, entry.missing)
+        lane = unit.lanes.get(key)
+        if lane is None:
+            lane = unit.lanes[key] = _Lane(entry.pace, entry.missing, self.weights.bands)
+        lane.add(entry.birth, entry.due)
+        entry.listed = True
+
+    def _await_change(self, entry: _Entry) -> None:
+        if entry.changes_at < math.inf:
+            heapq.heappush(self._changes, (entry.changes_at, entry.item.id))
+
+    def _unlist(self, entry: _Entry) -> None:
+        if not entry.listed:
+            return
+        entry.listed = False
+        place, key = (entry.need, entry.deferred), (entry.pace, entry.missing)
+        unit = self._units[place]
+        lane = unit.lanes[key]
+        lane.remove(entry.birth, entry.item.id)
+        if not lane.births:
+            del unit.lanes[key]
+            if not unit.lanes:
+                del self._units[place]
+
+    def _renew(self, item_id: int, now: float) -> None:
+        """Index an item again, because a step of widening or its hold has ended."""
+        old = self._entries[item_id]
+        self._unlist(old)
+        entry = self._entries[item_id] = self._entry(old.item, now)
+        if item_id not in self._parked:
+            self._list(entry)
+        self._await_change(entry)
+
+    def _tell_time(self, now: float) -> None:
+        if now < self._now:
+            for item_id in list(self._entries):
+                self._renew(item_id, now)
+        while self._changes and self._changes[0][0] <= now:
+            at, item_id = heapq.heappop(self._changes)
+            entry = self._entries.get(item_id)
+            if entry is not None and entry.changes_at == at:
+                self._renew(item_id, now)
+        self._now = now
+
+    # -- agents
+
+    def update_seat(self, seat: Seat) -> None:
+        """Say what is true of an agent now; the pool keeps a copy and adds what it gives him."""
+        self._forget_holder(seat.id)
+        self._seats[seat.id] = replace(seat, open_family=dict(seat.open_family))
+        for customer in seat.customers:
+            self._holders.setdefault(customer, set()).add(seat.id)
+        self._note_room(self._seats[seat.id])
+
+    def remove_seat(self, seat_id: int) -> None:
+        """Forget an agent."""
+        self._forget_holder(seat_id)
+        self._seats.pop(seat_id, None)
+        self._open.discard(seat_id)
+
+    def seat(self, seat_id: int) -> Seat | None:
+        """The agent, as the pool believes him to be."""
+        return self._seats.get(seat_id)
+
+    def _forget_holder(self, seat_id: int) -> None:
+        old = self._seats.get(seat_id)
+        for customer in old.customers if old else ():
+            _discard(self._holders, customer, seat_id)
+
+    def _note_room(self, seat: Seat) -> None:
+        if seat.live and not seat.in_call and seat.load < seat.capacity:
+            self._open.add(seat.id)
+        else:
+            self._open.discard(seat.id)
+
+    # -- the round
+
+    def decide(self, now: float, limit: int | None = None) -> list[Decision]:
+        """Give what can be given now. What was given has left the pool and weighs on the agent."""
+        self._tell_time(now)
+        return _Round(self, now, len(self._entries) if limit is None else limit).run()
+
+    def _attached(self) -> set[int]:
+        """Items that some agent has a claim on: he holds the customer, or is the one preferred."""
+        found: set[int] = set()
+        small, large = sorted((self._by_customer, self._holders), key=len)
+        for customer in small:
+            if customer in large:
+                found |= self._by_customer[customer]
+        for agent, item_ids in self._by_preferred.items():
+            if agent in self._seats:
+                found |= item_ids
+        return found
+
+
+    def _take(self, entry: _Entry, seat: Seat, units: int) -> None:
+        """The item leaves the pool and weighs on the agent."""
+        item = entry.item
+        self.remove(item.id)
+        seat.load += units
+        if seat.load > seat.capacity:
+            seat.over += 1
+        seat.in_call = seat.in_call or item.family == "voice"
+        seat.open_family = {**seat.open_family, item.family: seat.open_family.get(item.family, 0) + 1}
+        if item.customer is not None and item.customer not in seat.customers:
+            seat.customers = seat.customers | {item.customer}
+            self._holders.setdefault(item.customer, set()).add(seat.id)
+        self._note_room(seat)
+
+
+def _discard(index: dict[int, set[int]], key: int | None, value: int) -> None:
+    if key is not None and key in index:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]
+
+
+class _Round:
+    """One round over the pool: claims first, then the waiting items in order, each to the best agent."""
+
+    def __init__(self, pool: Pool, now: float, limit: int) -> None:
+        self.pool = pool
+        self.now = now
+        self.limit = limit
+        self.weights = pool.weights
+        self.averages = pool._tally.means()
+        self.made: list[Decision] = []
+        self.claimed: set[int] = set()  # customers who got an agent in this round
+        self.shelf: list[_Entry] = []  # taken out of the lanes for this round only
+        self.stalled: list[_Unit] = []  # held units that may go on when an idle agent gets his first item
+        self.queue: list[tuple[Key, int, _Unit]] = []
+        self.clocks: dict[tuple[float, tuple[str, ...]], tuple[float, float]] = {}
+        self.sayings: dict[tuple[Requirement, int], str] = {}
+
+    def run(self) -> list[Decision]:
+        self._serve_claims()
+        self._set_masks()
+        if self.order and len(self.made) < self.limit:
+            self._serve_lanes()
+        for entry in self.shelf:
+            self.pool._list(entry)
+        return self.made
+
+    # -- one customer, one hand
+
+    def _serve_claims(self) -> None:
+        entries, attached = self.pool._entries, self.pool._attached()
+        for item_id in self.pool._parked - attached:
+            self._park(entries[item_id], False)
+        keyed = sorted((self._key(entries[item_id]), item_id) for item_id in attached)
+        for _, item_id in keyed:
+            if len(self.made) >= self.limit:
+                return
+            self._claim(entries[item_id])
+
+    def _claim(self, entry: _Entry) -> bool:
+        """Try the agents with a claim; true when the item was given or waits for one of them."""
+        verdict, seat = self._best_claim(entry)
+        if seat is not None and verdict in ("take", "over"):
+            self._park(entry, False)
+            self._give(entry, seat, self._claim_reason(entry, seat, verdict), self._claim_shown(entry, seat), True)
+            return True
+        self._park(entry, verdict == "wait")
+        return verdict == "wait"
+
+    def _best_claim(self, entry: _Entry) -> tuple[str, Seat | None]:
+        item, seats = entry.item, self.pool._seats
+        agents = set(self.pool._holders.get(item.customer, ())) if item.customer is not None else set()
+        if item.preferred in seats:
+            agents.add(item.preferred)
+        best: tuple[str, Seat | None] = ("none", None)
+        for seat in sorted((seats[agent] for agent in agents), key=lambda one: (one.id != item.preferred, _rank(one))):
+            verdict = self._claim_of(entry, seat)
+            if verdict == "take":
+                return verdict, seat
+            if verdict != "none" and (best[0] == "none" or (verdict, best[0]) == ("over", "wait")):
+                best = (verdict, seat)
+        return best
+
+    def _claim_of(self, entry: _Entry, seat: Seat) -> str:
+        """`take` (has room), `over` (one above capacity), `wait` (soon, perhaps) or `none`."""
+        item, need = entry.item, entry.need
+        if seat.id in item.refused or _absent(need, seat) or _unskilled(need, seat):
+            return "none"
+        if _full(need, seat) is None:
+            return "take"
+        # A caller is never made to wait for one agent, and a call never comes on top of other work.
+        if need.family == "voice" or self.now >= item.preferred_until:
+            return "none"
+        if seat.in_call or seat.over >= self.weights.over_limit or seat.capacity <= 0:
+            return "wait"
+        return "over" if seat.load + need.units > seat.capacity else "wait"
+
+    def _claim_reason(self, entry: _Entry, seat: Seat, verdict: str) -> str:
+        holds = entry.item.customer is not None and entry.item.customer in seat.customers
+        why = "has this customer's open work" if holds else "asked for by name"
+        return f"{why}, one above capacity" if verdict == "over" else why
+
+    def _claim_shown(self, entry: _Entry, seat: Seat) -> list[dict[str, object]]:
+        return [{"agent": seat.id, "eligible": True, "why": "one customer, one hand"}]
+
+    def _park(self, entry: _Entry, waits: bool) -> None:
+        parked = self.pool._parked
+        if waits and entry.item.id not in parked:
+            parked.add(entry.item.id)
+            self.pool._unlist(entry)
+        elif not waits and entry.item.id in parked:
+            parked.discard(entry.item.id)
+            self.pool._list(entry)
+
+    # -- the order of the items
+
+    def _clock(self, pace: float, missing: tuple[str, ...]) -> tuple[float, float]:
+        found = self.clocks.get((pace, missing))
+        if found is None:
+            found = self.clocks[pace, missing] = _clock(self.now, pace, missing, self.averages, self.weights)
+        return found
+
+    def _key(self, entry: _Entry) -> Key:
+        clock, shift = self._clock(entry.pace, entry.missing)
+        band = _band(entry.birth, clock, entry.pace, self.weights.bands)
+        return (-band, entry.due[0] + shift, entry.due[1], entry.due[2])
+
+    def _head(self, unit: _Unit) -> Key | None:
+        best: Key | None = None
+        for key, lane in unit.lanes.items():
+            clock, shift = self._clock(*key)
+            lane.advance(clock)
+            head = lane.head(shift)
+            if head is not None and (best is None or head < best):
+                best = head
+        return best
+
+    def _queue(self, unit: _Unit) -> None:
+        head = self._head(unit)
+        if head is not None:
+            heapq.heappush(self.queue, (head, len(self.queue), unit))
+
+    # -- agents as bits, the best one lowest
+
+    def _set_masks(self) -> None:
+        seats = self.pool._seats
+        self.order = sorted((seats[agent] for agent in self.pool._open), key=_rank)
+        self.bit = {seat.id: 1 << place for place, seat in enumerate(self.order)}
+        self.able: dict[Requirement, int] = {}
+        self.family: dict[str, int] = {}
+        self.room: dict[int, int] = {}
+        self.idle = 0
+        self.by_skill: dict[str, list[tuple[int, int]]] = {}
+        self.by_language: dict[str, int] = {}
+        self.by_level: dict[tuple[str, int], int] = {}
+        for seat in self.order:
+            bit = self.bit[seat.id]
+            if seat.load <= 0:
+                self.idle |= bit
+            for code, level in seat.skills.items():
+                self.by_skill.setdefault(code, []).append((level, bit))
+            for language in {one.lower() for one in seat.languages}:
+                self.by_language[language] = self.by_language.get(language, 0) | bit
+
+    def _able(self, need: Requirement) -> int:
+        """Agents who have skills and language for it."""
+        mask = self.able.get(need)
+        if mask is None:
+            mask = (1 << len(self.order)) - 1
+            for code, level in need.skills:
+                mask &= self._skilled(code, level)
+            if need.language is not None:
+                mask &= self.by_language.get(need.language, 0)
+            self.able[need] = mask
+        return mask
+
+    def _skilled(self, code: str, level: int) -> int:
+        mask = self.by_level.get((code, level))
+        if mask is None:
+            mask = 0
+            for own, bit in self.by_skill.get(code, ()):
+                if own >= level:
+                    mask |= bit
+            self.by_level[code, level] = mask
+        return mask
+
+    def _welcoming(self, family: str) -> int:
+        """Agents who take one more of this channel family, room apart."""
+        mask = self.family.get(family)
+        if mask is None:
+            mask = 0
+            for seat in self.order:
+                if family not in seat.blocked and _below_limit(seat, family):
+                    mask |= self.bit[seat.id]
+            self.family[family] = mask
+        return mask
+
+    def _roomy(self, need: Requirement) -> int:
+        if need.family == "voice":
+            mask = self.room.get(0)
+            if mask is None:
+                mask = self.room[0] = self.idle
+            return mask & self.idle
+        mask = self.room.get(need.units)
+        if mask is None:
+            mask = 0
+            for seat in self.order:
+                if not seat.in_call and seat.load + need.units <= seat.capacity:
+                    mask |= self.bit[seat.id]
+            self.room[need.units] = mask
+        return mask
+
+    def _candidates(self, unit: _Unit) -> int:
+        mask = self._able(unit.need) & self._welcoming(unit.need.family) & self._roomy(unit.need)
+        reserve = self.pool.reserve
+        if mask and unit.deferred and reserve is not None:
+            callable_idle = self.idle & self._welcoming("voice")
+            if callable_idle.bit_count() <= reserve.seats:
+                mask &= ~callable_idle
+        return mask
+
+    def _note_load(self, seat: Seat) -> None:
+        """Take the agent out of the masks he no longer fits."""
+        bit = self.bit.get(seat.id)
+        if bit is None:
+            return
+        was_idle = self.idle & bit
+        self.idle &= ~bit
+        left = 0 if seat.in_call else seat.capacity - seat.load
+        for units in self.room:
+            if units > left:
+                self.room[units] &= ~bit
+        for family in self.family:
+            if not _below_limit(seat, family):
+                self.family[family] &= ~bit
+        if was_idle and left > 0 and self.stalled:
+            stalled, self.stalled = self.stalled, []
+            for unit in stalled:
+                self._queue(unit)
+
+    # -- the items of the lanes
+
+    def _serve_lanes(self) -> None:
+        for unit in self.pool._units.values():
+            if self._candidates(unit):
+                self._queue(unit)
+            elif unit.deferred:
+                self.stalled.append(unit)
+        while self.queue and len(self.made) < self.limit:
+            key, _, unit = heapq.heappop(self.queue)
+            mask = self._candidates(unit)
+            if mask:
+                self._serve(self.pool._entries[key[3]], unit, mask)
+                self._queue(unit)
+            elif unit.deferred:
+                self.stalled.append(unit)
+
+    def _serve(self, entry: _Entry, unit: _Unit, mask: int) -> None:
+        item = entry.item
+        if item.customer in self.claimed and self._claim(entry):
+            return
+        if item.refused:
+            others = mask
+            for agent in item.refused:
+                others &= ~self.bit.get(agent, 0)
+            if not others and not _last_resort(entry.need, item, self.pool._seats.values()):
+                self.pool._unlist(entry)
+                self.shelf.append(entry)
+                return
+            mask = others or mask
+        seat, tie = self._pick(unit, mask)
+        reason = self._saying(entry.need, seat)
+        self._give(entry, seat, f"{reason}, {tie}" if reason else tie, self._shown(unit, seat, mask, tie), False)
+
+    def _pick(self, unit: _Unit, mask: int) -> tuple[Seat, str]:
+        """Packed work goes to those who already have some, so that whole agents stay free for calls."""
+        if mask & (mask - 1) == 0:
+            return self._lowest(mask), "the only one free"
+        if unit.need.family in self.weights.packed and mask & ~self.idle:
+            return self._lowest(mask & ~self.idle), "has room beside open work"
+        seat = self._lowest(mask)
+        second = self._lowest(mask & (mask - 1))
+        if flexibility(seat) < flexibility(second):
+            return seat, "least flexible"
+        return seat, "longest idle" if seat.idle_since < second.idle_since else "first in order"
+
+    def _lowest(self, mask: int) -> Seat:
+        return self.order[(mask & -mask).bit_length() - 1]
+
+    def _saying(self, need: Requirement, seat: Seat) -> str:
+        words = self.sayings.get((need, seat.id))
+        if words is None:
+            found = [_say_language(need.language)] if need.language else []
+            found += [f"{_say(code)} {seat.skills[code]}" for code, _ in need.skills]
+            words = self.sayings[need, seat.id] = ", ".join(found)
+        return words
+
+    def _shown(self, unit: _Unit, chosen: Seat, mask: int, tie: str) -> list[dict[str, object]]:
+        """The chosen one, the next who could, then some who could not and why."""
+        shown: list[dict[str, object]] = [{"agent": chosen.id, "eligible": True, "why": tie}]
+        rest = mask & ~self.bit[chosen.id]
+        while rest and len(shown) < SHOWN:
+            seat = self._lowest(rest)
+            rest &= rest - 1
+            shown.append({"agent": seat.id, "eligible": True, "why": _lost(seat, chosen)})
+        for seat in self.order if len(shown) < SHOWN else ():
+            if not mask & self.bit[seat.id]:
+                need = unit.need
+                why = _unskilled(need, seat) or _absent(need, seat) or _full(need, seat) or "declined, or kept for calls"
+                shown.append({"agent": seat.id, "eligible": False, "why": why})
+                if len(shown) >= SHOWN:
+                    break
+        return shown
+
+    def _give(
+        self, entry: _Entry, seat: Seat, reason: str, shown: list[dict[str, object]], preferred: bool
+    ) -> None:
+        item = entry.item
+        units = entry.need.need(seat.capacity)
+        total, parts = score(item, self.now, self.averages, self.weights)
+        decision = Decision(item.id, seat.id, units, total, parts, reason, shown, entry.step, preferred)
+        self.made.append(decision)
+        self.pool._take(entry, seat, units)
+        if item.customer is not None:
+            self.claimed.add(item.customer)
+        if hasattr(self, "order"):
+            self._note_load(seat)
+
+
+# --- the same rules, asked in other ways -------------------------------------------------------------------
+
+
+def _clock(
+    now: float, pace: float, missing: tuple[str, ...], averages: Means, weights: Weights
+) -> tuple[float, float]:
+    """The lane's time, ahead by what the averages of its missing firm parts are worth, and what those of the
+    soft ones take off its deadlines."""
+    firm = sum(getattr(weights, part) * averages.get(part, 0.0) for part in FIRM_PARTS if part in missing)
+    soft = sum(getattr(weights, part) * averages.get(part, 0.0) for part in SOFT_PARTS if part in missing)
+    goal = pace * weights.age / weights.band_width
+    return now + pace * firm / weights.band_width, -soft * goal
+
+
+def _band(birth: float, clock: float, pace: float, bands: int) -> int:
+    return sum(1 for number in range(1, bands) if birth <= clock - number * pace)
+
+
+def _below_limit(seat: Seat, family: str) -> bool:
+    limit = seat.max_family.get(family) if seat.max_family is not None else None
+    return limit is None or seat.open_family.get(family, 0) < limit
+
+
+def _lost(seat: Seat, chosen: Seat) -> str:
+    if chosen.load > 0 and seat.load <= 0:
+        return "could, kept whole for calls"
+    if flexibility(seat) > flexibility(chosen):
+        return "could, but is more flexible"
+    return "could, idle for less time" if seat.idle_since > chosen.idle_since else "could, later in order"
+
+
+def _last_resort(need: Requirement, item: Item, seats: Iterable[Seat]) -> bool:
+    """Whether those who refused may be asked again: nobody else can be asked now, though somebody else exists.
+
+    An item refused by everybody who has the skills waits for a person: offering it round and round helps nobody.
+    """
+    others = [seat for seat in seats if seat.id not in item.refused and not _unskilled(need, seat)]
+    return bool(others) and all(_absent(need, seat) for seat in others)
+
+
+def decide(
+    items: Iterable[Item],
+    seats: Iterable[Seat],
+    now: float,
+    weights: Weights | None = None,
+    reserve: Reserve | None = None,
+) -> list[Decision]:
+    """One round over a snapshot, in the order in which the decisions were taken; nothing given is changed."""
+    pool = Pool(weights, reserve)
+    for seat in seats:
+        pool.update_seat(seat)
+    for item in items:
+        pool.add(item)
+    return pool.decide(now)

@@ -1,0 +1,52 @@
+"""What a test run stands on: an embedded PostgreSQL without fsync and, for who asks, a Valkey; both go with it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from crm import launcher
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def pytest_unconfigure() -> None:
+    """The home of the run was made by its settings."""
+    shutil.rmtree(settings.HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[dict]:
+    """`services.json` of the run: database_url, redis_url, home. Started when the first test asks."""
+    with launcher.embedded(Path(settings.HOME), durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(services: dict) -> None:
+    """pytest-django's hook: the test database is made in the embedded server."""
+    folder = services["sockets"]
+    connections.settings["default"]["HOST"] = folder
+    connections["default"].settings_dict["HOST"] = folder
+
+
+@pytest.fixture
+def valkey(services: dict, settings) -> str:
+    """The address of a real, empty Valkey."""
+    settings.REDIS_URL = services["redis_url"]
+    launcher.parts.empty_valkey(Path(services["sockets"]))
+    return services["redis_url"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a browser; without one the test is skipped, and the run says so."""
+    for name in CHROMIUMS:
+        for folder in os.environ.get("PATH", "").split(os.pathsep):
+            if os.access(found := os.path.join(folder, name), os.X_OK):
+                return found
+    pytest.skip("no Chromium or Chrome found: install one, for example `apt-get install chromium`")
