@@ -20,7 +20,8 @@ run: $(RUNTIME)
 	@exec $(BIN)/python manage.py up
 
 test: $(TESTING)
-	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null 2>&1 || \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		command -v google-chrome-stable >/dev/null || \
 		echo "Browser tests are skipped: no Chromium or Chrome found. Install one, for example: apt-get install chromium"
 	@exec $(BIN)/python -m pytest
 

@@ -38,7 +38,7 @@ _SUPERVISOR = _AGENT | {
     Permission.PLAY_DEMO,
 }  # fmt: skip
 
-GRANTS: dict[str, set[Permission]] = {
+GRANTS: dict[Role | str, set[Permission]] = {
     Role.ADMINISTRATOR: set(Permission),
     Role.SUPERVISOR: _SUPERVISOR,
     Role.AGENT: _AGENT,

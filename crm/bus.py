@@ -40,7 +40,9 @@ def after(kind: type[Fact]) -> Callable[[Handler], Handler]:
 def publish(*facts: Fact) -> None:
     """Say facts; each handler is called once per type with the tuple of them. Refuses to run outside a transaction."""
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("publish() needs a transaction: a fact exists together with its rows or not at all")
+        raise RuntimeError(
+            "publish() needs a transaction: a fact exists together with its rows or not at all"
+        )
     by_kind: dict[type, list[Fact]] = defaultdict(list)
     for fact in facts:
         by_kind[type(fact)].append(fact)

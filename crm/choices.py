@@ -59,7 +59,14 @@ class ItemKind(TextChoices):
     FAX = "fax"
 
 
-PUBLIC_KINDS = {ItemKind.MENTION, ItemKind.REPLY, ItemKind.COMMENT, ItemKind.REVIEW, ItemKind.REPOST, ItemKind.POST}
+PUBLIC_KINDS = {
+    ItemKind.MENTION,
+    ItemKind.REPLY,
+    ItemKind.COMMENT,
+    ItemKind.REVIEW,
+    ItemKind.REPOST,
+    ItemKind.POST,
+}
 
 
 class Audience(TextChoices):
@@ -123,6 +130,20 @@ class TicketStatus(TextChoices):
     SOLVED = "solved"
     CLOSED = "closed"
     FOLDED = "folded"
+
+
+_WORKED = {TicketStatus.OPEN, TicketStatus.WAITING_ON_CUSTOMER, TicketStatus.WAITING_ON_US}
+
+# Which steps a person may take. Folding, and re-opening by the customer's answer, are the threads' own business.
+TICKET_MOVES: dict[str, set[TicketStatus]] = {
+    TicketStatus.NEW: _WORKED | {TicketStatus.SOLVED},
+    TicketStatus.OPEN: _WORKED | {TicketStatus.SOLVED},
+    TicketStatus.WAITING_ON_CUSTOMER: _WORKED | {TicketStatus.SOLVED},
+    TicketStatus.WAITING_ON_US: _WORKED | {TicketStatus.SOLVED},
+    TicketStatus.SOLVED: _WORKED | {TicketStatus.CLOSED},
+    TicketStatus.CLOSED: set(),
+    TicketStatus.FOLDED: set(),
+}
 
 
 class MessageState(TextChoices):

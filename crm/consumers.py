@@ -103,7 +103,11 @@ def origin_is_ours(origin: str) -> bool:
         if (parts.scheme, parts.hostname, port) == (ours.scheme, ours.hostname, ours.port):
             return True
     # One machine has several names for itself.
-    return not settings.HTTPS and parts.hostname in ("127.0.0.1", "localhost", "::1") and (port or 80) == settings.PORT
+    return (
+        not settings.HTTPS
+        and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        and (port or 80) == settings.PORT
+    )
 
 
 def identify(bearer: str, cookies: str) -> Person | None:
@@ -131,7 +135,9 @@ def _by_session(key: str) -> Person | None:
     if not user_id or backend not in settings.AUTHENTICATION_BACKENDS or not str(user_id).isdecimal():
         return None
     user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None or not constant_time_compare(store.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    if user is None or not constant_time_compare(
+        store.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+    ):
         return None
     return Person(user, session_key=key)
 

@@ -189,8 +189,8 @@ def create_data(
     draft = data.with_name(data.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
     own_folder(draft, user)
-    command = [programs / "initdb", "-D", draft, "-U", "earshot", "-E", "UTF8", "--auth-host=reject"]
-    command += ["--auth-local=peer", "--locale=C.UTF-8"]
+    command = [str(programs / "initdb"), "-D", str(draft), "-U", "earshot", "-E", "UTF8"]
+    command += ["--auth-host=reject", "--auth-local=peer", "--locale=C.UTF-8"]
     if major >= BUILTIN_LOCALES_SINCE:
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not durable:

@@ -7,7 +7,9 @@ class DomainError(Exception):
     code = "refused"
     status = 400
 
-    def __init__(self, detail: str = "", *, code: str | None = None, status: int | None = None, **extra: object):
+    def __init__(
+        self, detail: str = "", *, code: str | None = None, status: int | None = None, **extra: object
+    ):
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.code
@@ -54,7 +56,9 @@ class DeliveryError(DomainError):
 
     code = "delivery_failed"
 
-    def __init__(self, detail: str, *, permanent: bool, unclear: bool = False, retry_after: float | None = None):
+    def __init__(
+        self, detail: str, *, permanent: bool, unclear: bool = False, retry_after: float | None = None
+    ):
         super().__init__(detail)
         self.permanent = permanent
         self.unclear = unclear

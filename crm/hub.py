@@ -58,11 +58,6 @@ class Person:
     token_id: int | None = None
     scopes: tuple[str, ...] = ()
 
-    def signature(self) -> tuple:
-        """What of the user must not change under an open socket."""
-        user = self.user
-        return (user.is_active, user.role, user.team_id, user.password)
-
 
 @dataclass(slots=True, eq=False)
 class Socket:
@@ -144,11 +139,8 @@ class Hub:
         """Forget a socket."""
         if socket.writer:
             socket.writer.cancel()
-        for group, key in ((self.by_stream, socket.stream), (self.by_topic, socket.topic)):
-            if key in group:
-                group[key].discard(socket)
-                if not group[key]:
-                    del group[key]
+        _discard(self.by_stream, socket.stream, socket)
+        _discard(self.by_topic, socket.topic, socket)
 
     def beat(self, socket: Socket) -> None:
         """A heartbeat came; told to the apps above once a look, all in one statement."""
@@ -227,7 +219,9 @@ class Hub:
             datas = await self.in_thread(_renderers[kind], group)
             for event, data in zip(group, datas, strict=True):
                 event["data"] = data
-        return [(event["seq"], frame(event["type"], event["seq"], event["data"], event["at"])) for event in events]
+        return [
+            (event["seq"], frame(event["type"], event["seq"], event["data"], event["at"])) for event in events
+        ]
 
     def _hand_out(self, sockets: list[Socket], lines: list[tuple[int, str]]) -> None:
         for socket in sockets:
@@ -249,7 +243,9 @@ class Hub:
     # --- the process's own tasks
 
     async def _listen(self) -> None:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=2)
+        client = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=2
+        )
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as bell:
                 await bell.subscribe(live.STREAMS)
@@ -313,6 +309,13 @@ class Hub:
             socket.wake.set()
 
 
+def _discard(groups: dict, key: Hashable, socket: Socket) -> None:
+    if key in groups:
+        groups[key].discard(socket)
+        if not groups[key]:
+            del groups[key]
+
+
 async def _forever(job: Callable[[], Awaitable[None]]) -> None:
     """Run a job of the hub again when it fails: Redis and PostgreSQL come back."""
     while True:
@@ -365,7 +368,11 @@ def _standing(people: list[Person]) -> dict[int, int]:
     users = {user.pk: user for user in User.objects.filter(pk__in={person.user.pk for person in people})}
     keys = {person.session_key for person in people if person.session_key}
     now = timezone.now()
-    alive = set(Session.objects.filter(session_key__in=keys, expire_date__gt=now).values_list("session_key", flat=True))
+    alive = set(
+        Session.objects.filter(session_key__in=keys, expire_date__gt=now).values_list(
+            "session_key", flat=True
+        )
+    )
     token_ids = {person.token_id for person in people if person.token_id}
     tokens = {
         token.pk
@@ -376,11 +383,10 @@ def _standing(people: list[Person]) -> dict[int, int]:
     for person in people:
         user = users.get(person.user.pk)
         code = 0
-        if user is None or not user.is_active or user.password != person.user.password:
-            code = 4401
-        elif (person.session_key and person.session_key not in alive) or (
+        over = (person.session_key and person.session_key not in alive) or (
             person.token_id and person.token_id not in tokens
-        ):
+        )
+        if over or user is None or not user.is_active or user.password != person.user.password:
             code = 4401
         elif (user.role, user.team_id) != (person.user.role, person.user.team_id):
             code = 4408

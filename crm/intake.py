@@ -127,7 +127,11 @@ def signature_fits(header: str, body: bytes, secrets: list[str], now: float) -> 
             stamp = value
         elif name == "v1":
             given.append(value.lower())
-    if not stamp.isascii() or not stamp.isdecimal() or abs(now - int(stamp[:15])) > settings.SIGNATURE_TOLERANCE:
+    if (
+        not stamp.isascii()
+        or not stamp.isdecimal()
+        or abs(now - int(stamp[:15])) > settings.SIGNATURE_TOLERANCE
+    ):
         return False
     signed = stamp.encode() + b"." + body
     wanted = [hmac.new(secret.encode(), signed, sha256).hexdigest() for secret in secrets if secret]
@@ -220,7 +224,9 @@ class Intake:
     async def _authorise(self, channel: _Known | None, headers: dict[bytes, bytes], body: bytes) -> None:
         if signature := headers.get(b"x-earshot-signature"):
             secrets = channel.secrets if channel else []
-            if channel is not None and not signature_fits(signature.decode("latin-1"), body, secrets, time.time()):
+            if channel is not None and not signature_fits(
+                signature.decode("latin-1"), body, secrets, time.time()
+            ):
                 raise Refused(401, "bad_signature", "The signature is missing, wrong or stale.")
             return
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -234,7 +240,9 @@ class Intake:
         self._tokens[hashed] = time.monotonic() + 1.0
 
     async def _in_thread(self, work: Callable, *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _with_own_connection, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, _with_own_connection, work, *args
+        )
 
     async def _store(self, sent: list[deliveries.Sent]) -> deliveries.Receipt:
         if not sent:
@@ -292,7 +300,9 @@ class Intake:
     async def _ring(self) -> None:
         try:
             if self._redis is None:
-                self._redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+                self._redis = redis.asyncio.Redis.from_url(
+                    settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
+                )
             await self._redis.publish(live.CONVEYOR, "1")
         except (redis.RedisError, OSError, ValueError):
             self._redis = None
@@ -301,15 +311,22 @@ class Intake:
         if path.rstrip("/") == "/health/live":
             await respond(send, 200, {"status": "live"})
         elif path.rstrip("/") == "/health/ready":
-            parts = {"postgresql": await self._in_thread(_database_answers), "redis": await self._redis_answers()}
+            parts = {
+                "postgresql": await self._in_thread(_database_answers),
+                "redis": await self._redis_answers(),
+            }
             ready = all(parts.values())
-            await respond(send, 200 if ready else 503, {"status": "ready" if ready else "not ready", "parts": parts})
+            await respond(
+                send, 200 if ready else 503, {"status": "ready" if ready else "not ready", "parts": parts}
+            )
         else:
             raise Refused(404, "not_found", "There is no such page.")
 
     async def _redis_answers(self) -> bool:
         try:
-            client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+            client = redis.asyncio.Redis.from_url(
+                settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
+            )
             return bool(await client.ping())
         except (redis.RedisError, OSError, ValueError):
             return False
@@ -357,7 +374,13 @@ def _database_answers() -> bool:
 
 def _dsn() -> dict:
     given = settings.DATABASES["default"]
-    values = {"dbname": given["NAME"], "user": given["USER"], "password": given["PASSWORD"], "host": given["HOST"], "port": given["PORT"]}
+    values = {
+        "dbname": given["NAME"],
+        "user": given["USER"],
+        "password": given["PASSWORD"],
+        "host": given["HOST"],
+        "port": given["PORT"],
+    }
     options = {name: value for name, value in given.get("OPTIONS", {}).items() if name != "pool"}
     return {**options, **{name: value for name, value in values.items() if value}, "connect_timeout": 5}
 
@@ -380,7 +403,13 @@ async def read_body(receive: Receive) -> bytes:
 
 def problem(status: int, code: str, detail: str) -> dict:
     """An RFC 9457 problem document."""
-    return {"type": "about:blank", "title": code.replace("_", " "), "status": status, "detail": detail, "code": code}
+    return {
+        "type": "about:blank",
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
 
 
 async def respond(send: Send, status: int, body: dict, headers: list[tuple[bytes, bytes]] = ()) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from crm import embedded as parts
@@ -171,7 +172,7 @@ def flags_to_environ(words: list[str]) -> None:
     if "--no-demo" in words:
         os.environ["DEMO"] = "0"
     for flag, name in (("--port", "PORT"), ("--home", "EARSHOT_HOME")):
-        for here, following in zip(words, [*words[1:], ""], strict=True):
+        for here, following in zip_longest(words, words[1:], fillvalue=""):
             if here == flag and following:
                 os.environ[name] = following
             elif here.startswith(flag + "="):
@@ -235,6 +236,7 @@ class House:
     def migrate(self) -> None:
         url = os.environ.get("DATABASE_URL") or self.stores.services["database_url"]
         if not is_migrated(self.plan.home, url):
+            note("Bringing the database up to date…")
             self.manage("migrate", "--noinput").run_once()
             note_migrated(self.plan.home)
 
@@ -242,6 +244,7 @@ class House:
         """The demo centre, on the first start with the demo."""
         done = self.plan.home / "demo_seeded"
         if self.plan.demo and "seed_demo" in self.plan.commands and not done.exists():
+            note("Loading the demo centre…")
             self.manage("seed_demo").run_once()
             done.touch()
 
@@ -362,6 +365,12 @@ def stopping_by_signal() -> Iterator[None]:
     finally:
         for number in signals:
             signal.signal(number, signal.SIG_IGN)
+
+
+def note(line: str) -> None:
+    """Progress for a person who waits; silent in a pipe."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def announce(plan: Plan, port: int, say: Callable[[str], None] | None = None) -> None:

@@ -24,7 +24,7 @@ def client() -> redis.Redis:
 def _publish(channel: str, text: str) -> None:
     try:
         client().publish(channel, text)
-    except redis.RedisError as error:
+    except (redis.RedisError, OSError, ValueError) as error:
         # The conveyor and the hubs also look at the rows by themselves.
         log.warning("bell not rung", extra={"bell": channel, "error": str(error)})
 

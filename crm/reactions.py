@@ -1,1 +1,22 @@
 """What the floor does after its own facts."""
+
+import logging
+
+from kombu.exceptions import OperationalError
+
+from crm import tasks
+from crm.bus import after
+from crm.events import MessageQueued
+
+log = logging.getLogger(__name__)
+
+
+@after(MessageQueued)
+def send_them(facts: tuple[MessageQueued, ...]) -> None:
+    """Hand replies to a worker. Without a broker they wait as rows, and the sweep finds them."""
+    for fact in facts:
+        try:
+            tasks.deliver.delay(fact.message_id)
+        except (OperationalError, OSError) as error:
+            log.warning("not handed to a worker", extra={"message": fact.message_id, "error": str(error)})
+            return

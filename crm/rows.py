@@ -4,13 +4,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
+import psycopg
 from django.db import connection
 
+LONG = 8
 
-def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
+
+def run(sql: str, params: Sequence = ()) -> list[tuple]:
     """Run one statement and return its rows (an empty list when it has none)."""
+    if any(isinstance(value, list) and len(value) > LONG for value in params):
+        return _run_binary(sql, params)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _run_binary(sql: str, params: Sequence) -> list[tuple]:
+    """The same with long arrays sent in binary: writing them as text costs a third of a batch's time."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(sql.replace("%s", "%b"), params)
         return cursor.fetchall() if cursor.description else []
 
 
@@ -30,7 +43,9 @@ def draw(sequence: str, count: int) -> list[int]:
     """Draw `count` ids from a sequence, so that rows of several tables can be prepared before any is written."""
     if not count:
         return []
-    return [row[0] for row in run("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, count))]
+    return [
+        row[0] for row in run("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, count))
+    ]
 
 
 def insert(table: str, columns: dict[str, tuple[str, list]], *, tail: str = "") -> list[tuple]:

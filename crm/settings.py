@@ -59,7 +59,7 @@ def env_url(name: str, default: str, schemes: tuple[str, ...]) -> str:
     value = env_str(name, default)
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in schemes and (parts.port is None or parts.port > 0)
+        usable = parts.scheme in schemes and (parts.port is None or parts.port >= 0)
     except ValueError:
         usable = False
     if value and not usable:

@@ -23,7 +23,10 @@ class DeskConsumer(StreamConsumer):
 def render_offers(told: list[dict]) -> list[dict]:
     """The data of `offer.made`: read again when the frame leaves; an offer that is over comes without its context."""
     found = desk.offers([event["data"]["offer"] for event in told])
-    return [found.get(event["data"]["offer"]) or {"offer": {"id": event["data"]["offer"]}, "context": None} for event in told]
+    return [
+        found.get(event["data"]["offer"]) or {"offer": {"id": event["data"]["offer"]}, "context": None}
+        for event in told
+    ]
 
 
 register_renderer("offer.made", render_offers)

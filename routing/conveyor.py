@@ -115,7 +115,9 @@ class Conveyor:
     def patience(self) -> float:
         """How long to wait for the bell, in seconds."""
         now = time.monotonic()
-        return max(0.0, min(self._next_second - now, self._next_expiry - now, settings.CONVEYOR_POLL_MS / 1000))
+        return max(
+            0.0, min(self._next_second - now, self._next_expiry - now, settings.CONVEYOR_POLL_MS / 1000)
+        )
 
     def listen(self, seconds: float) -> None:
         """Wait for the bell; without Redis just wait. Several rings within the window are one."""

@@ -98,7 +98,9 @@ class Reserve:
 
     seats: int = 2
     hold: float = 0.25  # share of the promise for which an item may be held
-    hold_seconds: Mapping[str, float] = field(default_factory=dict)  # longest hold by queue, instead of the share
+    hold_seconds: Mapping[str, float] = field(
+        default_factory=dict
+    )  # longest hold by queue, instead of the share
     families: frozenset[str] = frozenset({"social", "mail"})  # never private messages
     urgent_from: float = 0.9  # safety: what is known to be this urgent is never held
 
@@ -155,19 +157,27 @@ class _Tally:
         self.known = dict.fromkeys(PARTS, 0)
 
     def count(self, item: Item, sign: int) -> None:
-        for part in PARTS:
-            value = _known(item, part)
-            if value is not None:
+        for part, value in item.parts.items():
+            if part in self.known and value is not None and not math.isnan(value):
+                value = min(1.0, max(0.0, value))
                 self.total[part] += sign * round(value * GRAIN)
                 self.known[part] += sign
 
     def means(self) -> Means:
-        return {part: self.total[part] / GRAIN / self.known[part] if self.known[part] else 0.0 for part in PARTS}
+        return {
+            part: self.total[part] / GRAIN / self.known[part] if self.known[part] else 0.0 for part in PARTS
+        }
+
+
+def _missing(item: Item) -> tuple[str, ...]:
+    return tuple([part for part in PARTS if _known(item, part) is None])
 
 
 def _firm(item: Item, weights: Weights) -> float:
     """The part of the level that is known and does not change with time."""
-    level = weights.target * HALF_TARGET / (HALF_TARGET + _goal(item)) + weights.channel * max(0.0, item.weight)
+    level = weights.target * HALF_TARGET / (HALF_TARGET + _goal(item)) + weights.channel * max(
+        0.0, item.weight
+    )
     for part in FIRM_PARTS:
         value = _known(item, part)
         if value is not None:
@@ -175,7 +185,9 @@ def _firm(item: Item, weights: Weights) -> float:
     return level
 
 
-def score(item: Item, now: float, averages: Means, weights: Weights | None = None) -> tuple[float, dict[str, float]]:
+def score(
+    item: Item, now: float, averages: Means, weights: Weights | None = None
+) -> tuple[float, dict[str, float]]:
     """The total and its named parts, which add up to it exactly (in this order).
 
     A part the item cannot have counts as the average and its name ends in `_estimated`. Age grows with the
@@ -244,7 +256,11 @@ def requirement(item: Item, now: float) -> tuple[Requirement, str]:
 
 
 def _speaks(seat: Seat, language: str | None) -> bool:
-    return language is None or language in seat.languages or any(own.lower() == language for own in seat.languages)
+    return (
+        language is None
+        or language in seat.languages
+        or any(own.lower() == language for own in seat.languages)
+    )
 
 
 def _say(code: str) -> str:
@@ -326,33 +342,36 @@ class _Lane:
     """Items whose levels rise at one speed and lack the same parts: their order among themselves never changes
     except by passing from band to band, so averages that drift move the lane's clock and not each item."""
 
-    __slots__ = ("band", "births", "clock", "dues", "heaps", "held", "missing", "step")
+    __slots__ = ("band", "births", "clock", "dues", "heaps", "key", "quiet_from", "quiet_to", "step", "top")
 
-    def __init__(self, step: float, missing: tuple[str, ...], bands: int) -> None:
-        self.step = step  # seconds from one band to the next
-        self.missing = missing
+    def __init__(self, key: tuple[float, tuple[str, ...]], bands: int) -> None:
+        self.key = key
+        self.step = key[0]  # seconds from one band to the next
         self.clock = -math.inf
+        self.quiet_from = self.quiet_to = -math.inf  # between these times nobody changes his band
         self.births: list[tuple[float, int]] = []
         self.heaps: list[list[Due]] = [[] for _ in range(bands)]
         self.band: dict[int, int] = {}
         self.dues: dict[int, Due] = {}
+        self.top: tuple[int, Due] | None = None
 
     def add(self, birth: float, entry: Due) -> None:
         item_id = entry[2]
         insort(self.births, (birth, item_id))
-        band = self._band_of(birth)
+        band = _band(birth, self.clock, self.step, len(self.heaps))
         self.band[item_id] = band
         self.dues[item_id] = entry
         heapq.heappush(self.heaps[band], entry)
+        self.top = None
+        self.quiet_to = -math.inf
 
     def remove(self, birth: float, item_id: int) -> None:
         del self.births[bisect_left(self.births, (birth, item_id))]
         del self.band[item_id], self.dues[item_id]
+        if self.top is not None and self.top[1][2] == item_id:
+            self.top = None
         if sum(map(len, self.heaps)) > 4 * len(self.band) + 64:
             self._rebuild()
-
-    def _band_of(self, birth: float) -> int:
-        return _band(birth, self.clock, self.step, len(self.heaps))
 
     def _rebuild(self) -> None:
         self.heaps = [[] for _ in self.heaps]
@@ -363,40 +382,49 @@ class _Lane:
 
     def advance(self, clock: float) -> None:
         """Move the items that passed a threshold since the last look, in either direction."""
-        if clock == self.clock:
-            return
         low, high = min(clock, self.clock), max(clock, self.clock)
         self.clock = clock
-        moved: set[int] = set()
+        self.quiet_from, self.quiet_to = -math.inf, math.inf
+        self.top = None
+        births, moved = self.births, set()
         for number in range(1, len(self.heaps)):
-            first = bisect_right(self.births, (low - number * self.step, math.inf))
-            last = bisect_right(self.births, (high - number * self.step, math.inf))
-            for birth, item_id in self.births[first:last]:
-                if item_id not in moved:
-                    moved.add(item_id)
-                    band = self._band_of(birth)
-                    self.band[item_id] = band
-                    heapq.heappush(self.heaps[band], self.dues[item_id])
+            offset = number * self.step
+            first = bisect_right(births, (low - offset, math.inf))
+            last = bisect_right(births, (high - offset, math.inf))
+            moved.update(births[first:last])
+            here = last if clock == high else first
+            # The margin is for the rounding of the two ways to write one comparison.
+            if here > 0:
+                self.quiet_from = max(self.quiet_from, births[here - 1][0] + offset + 1e-5)
+            if here < len(births):
+                self.quiet_to = min(self.quiet_to, births[here][0] + offset - 1e-5)
+        for birth, item_id in moved:
+            band = _band(birth, clock, self.step, len(self.heaps))
+            self.band[item_id] = band
+            heapq.heappush(self.heaps[band], self.dues[item_id])
 
-    def head(self, shift: float) -> Key | None:
+    def find_top(self) -> tuple[int, Due]:
+        """The highest band with somebody in it, and its first; a lane is never empty."""
         for band in range(len(self.heaps) - 1, -1, -1):
             heap = self.heaps[band]
             while heap:
                 entry = heap[0]
                 if self.band.get(entry[2]) == band and self.dues[entry[2]] == entry:
-                    return (-band, entry[0] + shift, entry[1], entry[2])
+                    self.top = (band, entry)
+                    return self.top
                 heapq.heappop(heap)
-        return None
+        raise LookupError("an empty lane was kept")
 
 
 class _Unit:
     """All lanes of one requirement, held for calls or not."""
 
-    __slots__ = ("deferred", "lanes", "need", "number")
+    __slots__ = ("able", "deferred", "lanes", "need")
 
     def __init__(self, need: Requirement, deferred: bool) -> None:
         self.need = need
         self.deferred = deferred
+        self.able = 0  # this round's agents with the skills and the language for it
         self.lanes: dict[tuple[float, tuple[str, ...]], _Lane] = {}
 
 
@@ -413,7 +441,9 @@ class _Entry:
     birth: float  # when its level would have been nought
     due: Due
     changes_at: float  # when a step or a hold ends
-    listed: bool = False  # stands in a lane, and not parked for the agent who holds its customer
+    # Where it stands; nowhere while it is parked for the agent who holds its customer.
+    unit: _Unit | None = None
+    lane: _Lane | None = None
 
 
 class Pool:
@@ -443,6 +473,7 @@ class Pool:
         self._by_preferred: dict[int, set[int]] = {}
         self._holders: dict[int, set[int]] = {}
         self._open: set[int] = set()
+        self._ranks: dict[int, tuple[int, float, int]] = {}
         self._parked: set[int] = set()
         self._now = -math.inf
 
@@ -494,7 +525,7 @@ class Pool:
     def _entry(self, item: Item, now: float) -> _Entry:
         weights = self.weights
         need, step = requirement(item, now)
-        missing = tuple(part for part in PARTS if _known(item, part) is None)
+        missing = _missing(item)
         pace = _goal(item) * weights.band_width / weights.age
         soft = sum(getattr(weights, part) * (_known(item, part) or 0.0) for part in SOFT_PARTS)
         held_until = self.reserve.until(item) if self.reserve else -math.inf
@@ -521,26 +552,24 @@ class Pool:
         key = (entry.pace, entry.missing)
         lane = unit.lanes.get(key)
         if lane is None:
-            lane = unit.lanes[key] = _Lane(entry.pace, entry.missing, self.weights.bands)
+            lane = unit.lanes[key] = _Lane(key, self.weights.bands)
         lane.add(entry.birth, entry.due)
-        entry.listed = True
+        entry.unit, entry.lane = unit, lane
 
     def _await_change(self, entry: _Entry) -> None:
         if entry.changes_at < math.inf:
             heapq.heappush(self._changes, (entry.changes_at, entry.item.id))
 
     def _unlist(self, entry: _Entry) -> None:
-        if not entry.listed:
+        unit, lane = entry.unit, entry.lane
+        if unit is None or lane is None:
             return
-        entry.listed = False
-        place, key = (entry.need, entry.deferred), (entry.pace, entry.missing)
-        unit = self._units[place]
-        lane = unit.lanes[key]
+        entry.unit = entry.lane = None
         lane.remove(entry.birth, entry.item.id)
         if not lane.births:
-            del unit.lanes[key]
+            del unit.lanes[lane.key]
             if not unit.lanes:
-                del self._units[place]
+                del self._units[unit.need, unit.deferred]
 
     def _renew(self, item_id: int, now: float) -> None:
         """Index an item again, because a step of widening or its hold has ended."""
@@ -570,12 +599,14 @@ class Pool:
         self._seats[seat.id] = replace(seat, open_family=dict(seat.open_family))
         for customer in seat.customers:
             self._holders.setdefault(customer, set()).add(seat.id)
+        self._ranks[seat.id] = _rank(seat)
         self._note_room(self._seats[seat.id])
 
     def remove_seat(self, seat_id: int) -> None:
         """Forget an agent."""
         self._forget_holder(seat_id)
         self._seats.pop(seat_id, None)
+        self._ranks.pop(seat_id, None)
         self._open.discard(seat_id)
 
     def seat(self, seat_id: int) -> Seat | None:
@@ -611,7 +642,6 @@ class Pool:
             if agent in self._seats:
                 found |= item_ids
         return found
-
 
     def _take(self, entry: _Entry, seat: Seat, units: int) -> None:
         """The item leaves the pool and weighs on the agent."""
@@ -651,10 +681,12 @@ class _Round:
         self.queue: list[tuple[Key, int, _Unit]] = []
         self.clocks: dict[tuple[float, tuple[str, ...]], tuple[float, float]] = {}
         self.sayings: dict[tuple[Requirement, int], str] = {}
+        self.order: list[Seat] = []
+        self.bit: dict[int, int] = {}
 
     def run(self) -> list[Decision]:
         self._serve_claims()
-        self._set_masks()
+        self._set_masks()  # after the claims, which change who has room
         if self.order and len(self.made) < self.limit:
             self._serve_lanes()
         for entry in self.shelf:
@@ -678,7 +710,9 @@ class _Round:
         verdict, seat = self._best_claim(entry)
         if seat is not None and verdict in ("take", "over"):
             self._park(entry, False)
-            self._give(entry, seat, self._claim_reason(entry, seat, verdict), self._claim_shown(entry, seat), True)
+            self._give(
+                entry, seat, self._claim_reason(entry, seat, verdict), self._claim_shown(entry, seat), True
+            )
             return True
         self._park(entry, verdict == "wait")
         return verdict == "wait"
@@ -689,7 +723,9 @@ class _Round:
         if item.preferred in seats:
             agents.add(item.preferred)
         best: tuple[str, Seat | None] = ("none", None)
-        for seat in sorted((seats[agent] for agent in agents), key=lambda one: (one.id != item.preferred, _rank(one))):
+        for seat in sorted(
+            (seats[agent] for agent in agents), key=lambda one: (one.id != item.preferred, _rank(one))
+        ):
             verdict = self._claim_of(entry, seat)
             if verdict == "take":
                 return verdict, seat
@@ -744,11 +780,14 @@ class _Round:
     def _head(self, unit: _Unit) -> Key | None:
         best: Key | None = None
         for key, lane in unit.lanes.items():
-            clock, shift = self._clock(*key)
-            lane.advance(clock)
-            head = lane.head(shift)
-            if head is not None and (best is None or head < best):
-                best = head
+            clock, shift = self.clocks.get(key) or self._clock(*key)
+            if not lane.quiet_from <= clock <= lane.quiet_to:
+                lane.advance(clock)
+            band, entry = lane.top or lane.find_top()
+            if best is None or -band <= best[0]:
+                head = (-band, entry[0] + shift, entry[1], entry[2])
+                if best is None or head < best:
+                    best = head
         return best
 
     def _queue(self, unit: _Unit) -> None:
@@ -760,9 +799,10 @@ class _Round:
 
     def _set_masks(self) -> None:
         seats = self.pool._seats
-        self.order = sorted((seats[agent] for agent in self.pool._open), key=_rank)
+        self.order = [
+            seats[agent] for _, _, agent in sorted(self.pool._ranks[agent] for agent in self.pool._open)
+        ]
         self.bit = {seat.id: 1 << place for place, seat in enumerate(self.order)}
-        self.able: dict[Requirement, int] = {}
         self.family: dict[str, int] = {}
         self.room: dict[int, int] = {}
         self.idle = 0
@@ -780,14 +820,11 @@ class _Round:
 
     def _able(self, need: Requirement) -> int:
         """Agents who have skills and language for it."""
-        mask = self.able.get(need)
-        if mask is None:
-            mask = (1 << len(self.order)) - 1
-            for code, level in need.skills:
-                mask &= self._skilled(code, level)
-            if need.language is not None:
-                mask &= self.by_language.get(need.language, 0)
-            self.able[need] = mask
+        mask = (1 << len(self.order)) - 1
+        for code, level in need.skills:
+            mask &= self._skilled(code, level)
+        if need.language is not None:
+            mask &= self.by_language.get(need.language, 0)
         return mask
 
     def _skilled(self, code: str, level: int) -> int:
@@ -827,7 +864,9 @@ class _Round:
         return mask
 
     def _candidates(self, unit: _Unit) -> int:
-        mask = self._able(unit.need) & self._welcoming(unit.need.family) & self._roomy(unit.need)
+        mask = unit.able
+        if mask:
+            mask &= self._welcoming(unit.need.family) & self._roomy(unit.need)
         reserve = self.pool.reserve
         if mask and unit.deferred and reserve is not None:
             callable_idle = self.idle & self._welcoming("voice")
@@ -852,15 +891,19 @@ class _Round:
         if was_idle and left > 0 and self.stalled:
             stalled, self.stalled = self.stalled, []
             for unit in stalled:
-                self._queue(unit)
+                if unit.able & bit and unit.need.units <= left:
+                    self._queue(unit)
+                else:
+                    self.stalled.append(unit)
 
     # -- the items of the lanes
 
     def _serve_lanes(self) -> None:
         for unit in self.pool._units.values():
+            unit.able = self._able(unit.need)
             if self._candidates(unit):
                 self._queue(unit)
-            elif unit.deferred:
+            elif unit.deferred and unit.able:
                 self.stalled.append(unit)
         while self.queue and len(self.made) < self.limit:
             key, _, unit = heapq.heappop(self.queue)
@@ -886,7 +929,9 @@ class _Round:
             mask = others or mask
         seat, tie = self._pick(unit, mask)
         reason = self._saying(entry.need, seat)
-        self._give(entry, seat, f"{reason}, {tie}" if reason else tie, self._shown(unit, seat, mask, tie), False)
+        self._give(
+            entry, seat, f"{reason}, {tie}" if reason else tie, self._shown(unit, seat, mask, tie), False
+        )
 
     def _pick(self, unit: _Unit, mask: int) -> tuple[Seat, str]:
         """Packed work goes to those who already have some, so that whole agents stay free for calls."""
@@ -896,7 +941,7 @@ class _Round:
             return self._lowest(mask & ~self.idle), "has room beside open work"
         seat = self._lowest(mask)
         second = self._lowest(mask & (mask - 1))
-        if flexibility(seat) < flexibility(second):
+        if self.pool._ranks[seat.id][0] < self.pool._ranks[second.id][0]:
             return seat, "least flexible"
         return seat, "longest idle" if seat.idle_since < second.idle_since else "first in order"
 
@@ -918,15 +963,27 @@ class _Round:
         while rest and len(shown) < SHOWN:
             seat = self._lowest(rest)
             rest &= rest - 1
-            shown.append({"agent": seat.id, "eligible": True, "why": _lost(seat, chosen)})
+            shown.append({"agent": seat.id, "eligible": True, "why": self._lost(seat, chosen)})
         for seat in self.order if len(shown) < SHOWN else ():
             if not mask & self.bit[seat.id]:
                 need = unit.need
-                why = _unskilled(need, seat) or _absent(need, seat) or _full(need, seat) or "declined, or kept for calls"
+                why = (
+                    _unskilled(need, seat)
+                    or _absent(need, seat)
+                    or _full(need, seat)
+                    or "declined, or kept for calls"
+                )
                 shown.append({"agent": seat.id, "eligible": False, "why": why})
                 if len(shown) >= SHOWN:
                     break
         return shown
+
+    def _lost(self, seat: Seat, chosen: Seat) -> str:
+        if chosen.load > 0 and seat.load <= 0:
+            return "could, kept whole for calls"
+        if self.pool._ranks[seat.id][0] > self.pool._ranks[chosen.id][0]:
+            return "could, but is more flexible"
+        return "could, idle for less time" if seat.idle_since > chosen.idle_since else "could, later in order"
 
     def _give(
         self, entry: _Entry, seat: Seat, reason: str, shown: list[dict[str, object]], preferred: bool
@@ -939,8 +996,7 @@ class _Round:
         self.pool._take(entry, seat, units)
         if item.customer is not None:
             self.claimed.add(item.customer)
-        if hasattr(self, "order"):
-            self._note_load(seat)
+        self._note_load(seat)
 
 
 # --- the same rules, asked in other ways -------------------------------------------------------------------
@@ -966,14 +1022,6 @@ def _below_limit(seat: Seat, family: str) -> bool:
     return limit is None or seat.open_family.get(family, 0) < limit
 
 
-def _lost(seat: Seat, chosen: Seat) -> str:
-    if chosen.load > 0 and seat.load <= 0:
-        return "could, kept whole for calls"
-    if flexibility(seat) > flexibility(chosen):
-        return "could, but is more flexible"
-    return "could, idle for less time" if seat.idle_since > chosen.idle_since else "could, later in order"
-
-
 def _last_resort(need: Requirement, item: Item, seats: Iterable[Seat]) -> bool:
     """Whether those who refused may be asked again: nobody else can be asked now, though somebody else exists.
 
@@ -997,3 +1045,121 @@ def decide(
     for item in items:
         pool.add(item)
     return pool.decide(now)
+
+
+def band(item: Item, now: float, averages: Means, weights: Weights | None = None) -> int:
+    """The band an item stands in, 0 the lowest; sentiment and reach have no part in it."""
+    return -order_key(item, now, averages, weights)[0]
+
+
+def order_key(item: Item, now: float, averages: Means, weights: Weights | None = None) -> Key:
+    """What the waiting list is sorted by, first served first."""
+    weights = weights or Weights()
+    entry = Pool(weights)._entry(item, now)
+    clock, shift = _clock(now, entry.pace, entry.missing, averages, weights)
+    return (
+        -_band(entry.birth, clock, entry.pace, weights.bands),
+        entry.due[0] + shift,
+        entry.due[1],
+        entry.due[2],
+    )
+
+
+def explain(
+    item: Item,
+    seats: Iterable[Seat],
+    now: float,
+    items: Iterable[Item] = (),
+    weights: Weights | None = None,
+    reserve: Reserve | None = None,
+) -> dict[str, object]:
+    """Why an item still waits: its score and place, and of each agent why not."""
+    weights = weights or Weights()
+    waiting = {other.id: other for other in items} | {item.id: item}
+    averages = means(waiting.values())
+    total, parts = score(item, now, averages, weights)
+    own = order_key(item, now, averages, weights)
+    need, step = requirement(item, now)
+    agents = sorted(seats, key=_rank)
+    reasons = {seat.id: why_not(item, seat, now) for seat in agents}
+    return {
+        "item": item.id,
+        "score": total,
+        "parts": parts,
+        "estimated": [name.removesuffix(ESTIMATED) for name in parts if name.endswith(ESTIMATED)],
+        "band": -own[0],
+        "due": due(item),
+        "ahead": sum(1 for other in waiting.values() if order_key(other, now, averages, weights) < own),
+        "step": step,
+        "next_step": min(((at, name) for at, name in item.relax_at if at > now), default=None),
+        "held_until": _held_until(item, now, reserve),
+        "why": _why_waiting(item, need, agents, now, reserve),
+        "candidates": [
+            {
+                "agent": seat.id,
+                "eligible": reasons[seat.id] is None,
+                "why": reasons[seat.id] or "could take it",
+            }
+            for seat in sorted(agents, key=lambda one: reasons[one.id] is not None)
+        ],
+    }
+
+
+def _held_until(item: Item, now: float, reserve: Reserve | None) -> float | None:
+    until = reserve.until(item) if reserve else -math.inf
+    return until if until > now else None
+
+
+def _why_waiting(
+    item: Item, need: Requirement, seats: list[Seat], now: float, reserve: Reserve | None
+) -> str:
+    skilled = [seat for seat in seats if not _unskilled(need, seat)]
+    present = [seat for seat in skilled if not _absent(need, seat)]
+    if not skilled:
+        return "nobody has the skills and the language for it"
+    if all(seat.id in item.refused for seat in skilled):
+        return "everybody who could take it has declined or missed it"
+    if not present:
+        return "nobody who could take it is available"
+    holder = next((seat for seat in present if _waits_for(item, need, seat, now)), None)
+    if holder is not None:
+        return f"waits for agent {holder.id}, who has this customer's open work"
+    free = [seat for seat in present if _full(need, seat) is None]
+    if not free:
+        return f"all {len(present)} who could take it are busy"
+    if all(seat.id in item.refused for seat in free):
+        return "the free ones have declined or missed it, the others are busy"
+    if _held_until(item, now, reserve) is not None:
+        return "held for calls"
+    return "goes to a free agent when those ahead of it are served"
+
+
+def _waits_for(item: Item, need: Requirement, seat: Seat, now: float) -> bool:
+    holds = (item.customer is not None and item.customer in seat.customers) or seat.id == item.preferred
+    return holds and need.family != "voice" and now < item.preferred_until and seat.id not in item.refused
+
+
+def why_idle(
+    seat: Seat, items: Iterable[Item], now: float, reserve: Reserve | None = None, shown: int = SHOWN
+) -> dict[str, object]:
+    """Why an agent has nothing (more) to do: what keeps each waiting item from him, counted by reason."""
+    if not seat.live:
+        return {"agent": seat.id, "why": "not available", "reasons": {}, "items": []}
+    counts: dict[str, int] = {}
+    examples: list[dict[str, object]] = []
+    for item in sorted(items, key=lambda one: (due(one), one.id)):
+        why = why_not(item, seat, now)
+        if why is None:
+            why = (
+                "held for calls"
+                if _held_until(item, now, reserve) is not None
+                else "could take it at the next round"
+            )
+        counts[why] = counts.get(why, 0) + 1
+        if len(examples) < shown:
+            examples.append({"item": item.id, "why": why})
+    ordered = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    why = (
+        f"{next(iter(ordered))}: {next(iter(ordered.values()))} waiting" if ordered else "nothing is waiting"
+    )
+    return {"agent": seat.id, "why": why, "reasons": ordered, "items": examples}

@@ -14,6 +14,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 MODEL = "rules-1"
 LONGEST = 5_000  # characters looked at; what follows changes no verdict worth its time
 PRIVATE_KINDS = frozenset({"direct_message", "email", "chat", "sms", "call", "fax"})
+TONE_LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt")
 WRITTEN_TO_US = PRIVATE_KINDS - {"sms"}  # advertising by SMS is as common as in public
 LANGUAGES = ("de", "en", "es", "fr", "hi", "it", "nl", "pt")
 MODEL_LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "it", "nl", "pl", "pt", "ru", "tr")
@@ -31,7 +32,8 @@ URGENCY_BY_FLAG = {
     "personal_data": 0.5,
 }
 URGENCY_BY_INTENT = {"complaint": 0.4, "request": 0.3, "question": 0.25, "praise": 0.05, "noise": 0.0}
-SPAM_LIMIT, SPAM_LIMIT_PRIVATE = 2, 3
+RESPOND_FROM = 0.45  # chance; below a half, as an unanswered customer costs more than a glance too many
+SPAM_LIMIT, SPAM_LIMIT_TO_US = 2, 3  # a customer taken for spam costs more than spam read by a person
 
 _LEXICONS = Path(__file__).parent / "lexicons"
 _BINDER = "\u200b"  # every invisible format sign is folded to this one and then taken out of the words
@@ -83,7 +85,7 @@ class Judgement:
     queue_hint: str
     intent: str
     actionable: bool
-    actionable_confidence: float
+    actionable_confidence: float  # chance that somebody should answer
     spam: bool
     courtesy: bool
     urgency: dict
@@ -582,7 +584,7 @@ def _spam(item: Item, reading: _Reading, hits: list) -> bool:
     score += text.count("#") >= 8
     score += reading.handles >= 8
     score += len(words) >= 8 and len(set(words)) * 3 < len(words)
-    return score >= (SPAM_LIMIT_PRIVATE if item.kind in WRITTEN_TO_US else SPAM_LIMIT)
+    return score >= (SPAM_LIMIT_TO_US if item.kind in WRITTEN_TO_US or item.addressed else SPAM_LIMIT)
 
 
 def _courtesy(reading: _Reading, emoji: list) -> bool:
@@ -611,7 +613,7 @@ def _intent(reading: _Reading, hits: dict, sentiment: float) -> str:
     return "praise" if sentiment >= 0.3 else "noise"
 
 
-_INTENT_WEIGHT = {"complaint": 1.6, "question": 1.1, "request": 1.2, "praise": -1.2, "noise": -0.8}
+_INTENT_WEIGHT = {"complaint": 1.6, "question": 1.1, "request": 1.2, "praise": -1.2, "noise": -0.4}
 
 
 def _addressed(item: Item, reading: _Reading) -> bool:
@@ -620,11 +622,12 @@ def _addressed(item: Item, reading: _Reading) -> bool:
     return item.addressed or item.kind == "review"
 
 
-def _actionable(item: Item, reading: _Reading, hits: dict, intent: str, topic: str) -> float:
+def _actionable(item: Item, reading: _Reading, hits: dict, intent: str, topic: str, score: float) -> float:
     """Chance that somebody should answer this public post; weights set by hand."""
     mine = "self" in hits
     z = -1.8 + 1.6 * _addressed(item, reading) + _INTENT_WEIGHT[intent]
     z += 0.5 * (topic != "general") + 0.6 * mine + 0.4 * ("other" in hits) + 0.8 * ("urgent" in hits)
+    z += 0.6 * (score <= NEGATIVE and intent != "complaint")
     if reading.text.startswith("RT ") or item.kind == "repost":
         z -= 2
     if reading.links and not mine:
@@ -676,7 +679,7 @@ def _verdict(item: Item, found: _Findings) -> tuple[str, str]:
         return "respond", f"{item.kind} is written to us"
     if item.kind == "repost":
         return "no_answer_needed", "repost"
-    if found.chance > 0.5:
+    if found.chance >= RESPOND_FROM:
         return "respond", f"{found.intent}, chance that it needs an answer {found.chance}"
     if (found.sentiment or 0) <= -0.3 or (found.reach or 0) >= 0.85:
         return "follow", "negative or far-reaching, but nothing is asked of us"
@@ -700,14 +703,15 @@ def _judge(item: Item) -> Judgement:
     hits = _find(words, lexicon.index)
     emoji = _emoji_weights(text)
     score, tone_words = _sentiment(reading, lexicon, hits["tone"], emoji)
-    sentiment = score if words or emoji or tone_words else None
+    known = tone_words or (words and language in TONE_LANGUAGES)
+    sentiment = score if known else None  # unknown is not neutral
     topic, topic_words = _topic(reading, hits["topic"])
     intent = _intent(reading, hits, score)
     flags = _urgency_flags(item, reading, hits["flag"])
     private = item.kind in PRIVATE_KINDS
     spam = _spam(item, reading, hits["spam"])
     courtesy = item.courtesy_possible is not False and not spam and _courtesy(reading, emoji)
-    chance = 0.97 if private else _actionable(item, reading, hits, intent, topic)
+    chance = 0.97 if private else _actionable(item, reading, hits, intent, topic, score)
     if spam or courtesy:
         chance = 0.05
     reach = _reach(item)
@@ -725,7 +729,7 @@ def _judge(item: Item) -> Judgement:
         queue_hint=queue_hint,
         intent=intent,
         actionable=actionable,
-        actionable_confidence=chance if actionable == (chance > 0.5) else 0.5,
+        actionable_confidence=max(chance, 0.9) if verdict == "escalate" else chance,
         spam=spam,
         courtesy=courtesy,
         urgency=flags,

@@ -92,7 +92,14 @@ def make_channel(kind: str = ChannelKind.X, **fields: Any) -> Channel:
     n = number()
     brand = fields.pop("brand", None) or make_brand()
     return Channel.objects.create(
-        **{"slug": f"{kind}-{n}", "name": f"Channel {n}", "kind": kind, "brand": brand, "secret": "s3cret", **fields}
+        **{
+            "slug": f"{kind}-{n}",
+            "name": f"Channel {n}",
+            "kind": kind,
+            "brand": brand,
+            "secret": "s3cret",
+            **fields,
+        }
     )
 
 
@@ -120,7 +127,10 @@ def make_ticket(customer: Customer | None = None, **fields: Any) -> Ticket:
 
 
 def make_interaction(
-    channel: Channel | None = None, customer: Customer | None = None, text: str = "Where is my order?", **fields: Any
+    channel: Channel | None = None,
+    customer: Customer | None = None,
+    text: str = "Where is my order?",
+    **fields: Any,
 ) -> Interaction:
     """An open contact with its identity, ticket and first message (`text` empty: without)."""
     n = number()
@@ -192,7 +202,9 @@ def make_queue(team: Team | None = None, **fields: Any) -> Queue:
     )
 
 
-def make_work_item(interaction: Interaction | None = None, queue: Queue | None = None, **fields: Any) -> WorkItem:
+def make_work_item(
+    interaction: Interaction | None = None, queue: Queue | None = None, **fields: Any
+) -> WorkItem:
     """A waiting work item; its interaction belongs to the queue's team, as the distributor would have it."""
     interaction = interaction or make_interaction()
     queue = queue or make_queue()
@@ -235,9 +247,13 @@ def make_offer(agent: Agent | None = None, work_item: WorkItem | None = None, **
     )
 
 
-def make_assignment(agent: Agent | None = None, work_item: WorkItem | None = None, **fields: Any) -> Assignment:
+def make_assignment(
+    agent: Agent | None = None, work_item: WorkItem | None = None, **fields: Any
+) -> Assignment:
     """An accepted assignment; the interaction is the agent's."""
-    made = make_offer(agent, work_item, status="accepted", accepted_at=timezone.now() + timedelta(seconds=1), **fields)
+    made = make_offer(
+        agent, work_item, status="accepted", accepted_at=timezone.now() + timedelta(seconds=1), **fields
+    )
     WorkItem.objects.filter(pk=made.work_item_id).update(status="assigned", accepted_at=timezone.now())
     if made.work_item.interaction_id:
         Interaction.objects.filter(pk=made.work_item.interaction_id).update(assigned_to=made.agent.user)
@@ -271,6 +287,10 @@ def make_mention(channel: Channel | None = None, **fields: Any) -> Mention:
 
 def make_codes() -> tuple[Code, Code]:
     """A reason and an outcome for wrap-up: `billing` and `solved`."""
-    reason, _ = Code.objects.get_or_create(kind=CodeKind.REASON, code="billing", defaults={"label": "Billing"})
-    outcome, _ = Code.objects.get_or_create(kind=CodeKind.OUTCOME, code="solved", defaults={"label": "Solved"})
+    reason, _ = Code.objects.get_or_create(
+        kind=CodeKind.REASON, code="billing", defaults={"label": "Billing"}
+    )
+    outcome, _ = Code.objects.get_or_create(
+        kind=CodeKind.OUTCOME, code="solved", defaults={"label": "Solved"}
+    )
     return reason, outcome

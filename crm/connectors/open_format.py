@@ -17,5 +17,3 @@ def send(channel: Channel, message: Any) -> str:
 def look_up(channel: Channel, key: str) -> str | None:
     """Nothing can be looked up either."""
     return None
-
-

@@ -23,9 +23,12 @@ class Channel(models.Model):
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=12, choices=ChannelKind)
     brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="channels")
-    connector = models.CharField(max_length=30, default="items", help_text="Which connector speaks for this channel.")
+    connector = models.CharField(
+        max_length=30, default="items", help_text="Which connector speaks for this channel."
+    )
     base_url = models.URLField(
-        blank=True, help_text="Where the network is reached. This host and port may be private; all others may not."
+        blank=True,
+        help_text="Where the network is reached. This host and port may be private; all others may not.",
     )
     token = EncryptedField(blank=True, help_text="What we show the network. Encrypted at rest.")
     secret = EncryptedField(blank=True, help_text="Signs deliveries (HMAC-SHA256). Encrypted at rest.")
@@ -38,7 +41,7 @@ class Channel(models.Model):
     @property
     def family(self) -> str:
         """The family that work from this channel belongs to when the item does not say otherwise."""
-        return FAMILY_OF_KIND.get(self.kind, Family.SOCIAL)
+        return str(FAMILY_OF_KIND.get(self.kind, Family.SOCIAL))
 
 
 FAMILY_OF_KIND = {
@@ -60,7 +63,9 @@ class ChannelAccount(models.Model):
     name = models.CharField(max_length=255, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["channel", "external_id"], name="channel_account_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "external_id"], name="channel_account_once")
+        ]
 
     def __str__(self) -> str:
         return self.handle or self.external_id

@@ -13,7 +13,9 @@ class Customer(models.Model):
     language = models.CharField(max_length=8, blank=True)
     value = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True, help_text="Per year.")
     vip = models.BooleanField(default=False)
-    public_figure = models.BooleanField(default=False, help_text="Adds marketing as follower; does not move the queue.")
+    public_figure = models.BooleanField(
+        default=False, help_text="Adds marketing as follower; does not move the queue."
+    )
     verified_before_disclosure = models.BooleanField(default=False)
     note = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -32,12 +34,18 @@ class Identity(models.Model):
 
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="identities")
     kind = models.CharField(max_length=12, choices=ChannelKind)
-    value = models.CharField(max_length=255, help_text="The network's own id of the account, the address or number.")
+    value = models.CharField(
+        max_length=255, help_text="The network's own id of the account, the address or number."
+    )
     handle = models.TextField(blank=True)
     name = models.TextField(blank=True)
     followers = models.BigIntegerField(null=True, blank=True)
-    verified = models.BooleanField(default=False, help_text="The network says so; the person is not thereby verified.")
-    claims = models.JSONField(default=dict, blank=True, help_text="Mail or phone the account says it has; never acted on.")
+    verified = models.BooleanField(
+        default=False, help_text="The network says so; the person is not thereby verified."
+    )
+    claims = models.JSONField(
+        default=dict, blank=True, help_text="Mail or phone the account says it has; never acted on."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CustomerQuerySet.as_manager()

@@ -15,7 +15,9 @@ class Delivery(models.Model):
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
     external_id = models.CharField(max_length=255)
     event = models.CharField(max_length=8, choices=Event, default=Event.CREATED)
-    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of an edit's canonical form, else empty.")
+    digest = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of an edit's canonical form, else empty."
+    )
     raw = models.BinaryField()
     state = models.CharField(max_length=12, choices=DeliveryState, default=DeliveryState.QUEUED)
     outcome = models.CharField(max_length=8, choices=DeliveryOutcome, blank=True)
@@ -31,7 +33,9 @@ class Delivery(models.Model):
     class Meta:
         verbose_name_plural = "deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["channel", "external_id", "event", "digest"], name="delivery_once")
+            models.UniqueConstraint(
+                fields=["channel", "external_id", "event", "digest"], name="delivery_once"
+            )
         ]
         indexes = [
             models.Index("id", name="delivery_open", condition=Q(state__in=["queued", "in_progress"])),

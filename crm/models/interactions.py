@@ -20,7 +20,9 @@ class Interaction(models.Model):
     identity = models.ForeignKey(Identity, on_delete=models.PROTECT, related_name="interactions")
     ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="interactions")
     thread = models.BigIntegerField(help_text="The number that all items of a thread share.")
-    loose = models.BooleanField(default=False, help_text="The channel named no thread; joined by author and time.")
+    loose = models.BooleanField(
+        default=False, help_text="The channel named no thread; joined by author and time."
+    )
     family = models.CharField(max_length=8, choices=Family)
     audience = models.CharField(max_length=8, choices=Audience, default=Audience.PUBLIC)
     status = models.CharField(max_length=8, choices=InteractionStatus, default=InteractionStatus.OPEN)
@@ -41,7 +43,9 @@ class Interaction(models.Model):
     received_at = models.DateTimeField(help_text="When the first delivery arrived; targets run from here.")
     first_message_at = models.DateTimeField(help_text="The network's own time.")
     last_message_at = models.DateTimeField()
-    waiting_since = models.DateTimeField(null=True, blank=True, help_text="Oldest unanswered customer message.")
+    waiting_since = models.DateTimeField(
+        null=True, blank=True, help_text="Oldest unanswered customer message."
+    )
     first_response_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=40, blank=True)
@@ -52,7 +56,9 @@ class Interaction(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["thread", "customer", "audience"], condition=Q(folded_into=None), name="interaction_once"
+                fields=["thread", "customer", "audience"],
+                condition=Q(folded_into=None),
+                name="interaction_once",
             ),
             models.CheckConstraint(
                 condition=Q(status="open", closed_at=None) | Q(status="closed", closed_at__isnull=False),
@@ -74,7 +80,9 @@ class ThreadRef(models.Model):
     """An id of an item or a conversation on a channel, and the thread it belongs to."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE)
-    external_id = models.CharField(max_length=257, help_text="`i:` and an item's id, or `c:` and a conversation's.")
+    external_id = models.CharField(
+        max_length=257, help_text="`i:` and an item's id, or `c:` and a conversation's."
+    )
     thread = models.BigIntegerField()
 
     class Meta:

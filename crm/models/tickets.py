@@ -22,7 +22,9 @@ class Ticket(models.Model):
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT)
     owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
     continues = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    folded_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded")
+    folded_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded"
+    )
     promised_by = models.DateTimeField(null=True, blank=True)
     promise = models.TextField(blank=True)
     opened_at = models.DateTimeField(db_default=Now())

@@ -35,7 +35,9 @@ class UserManager(BaseUserManager):
 
     def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
         """Create an administrator."""
-        return self.create_user(email, password, role=Role.ADMINISTRATOR, is_staff=True, is_superuser=True, **fields)
+        return self.create_user(
+            email, password, role=Role.ADMINISTRATOR, is_staff=True, is_superuser=True, **fields
+        )
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -45,7 +47,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=150, blank=True)
     role = models.CharField(max_length=16, choices=Role, default=Role.AGENT)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="members")
-    alias = models.CharField(max_length=20, blank=True, help_text="How customers see this person, for example ^KC.")
+    alias = models.CharField(
+        max_length=20, blank=True, help_text="How customers see this person, for example ^KC."
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May open the admin.")
     date_joined = models.DateTimeField(auto_now_add=True)

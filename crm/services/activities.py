@@ -4,7 +4,14 @@ from crm import rows
 from crm.models import User
 
 
-def record(verb: str, *, by: User | None, interaction_id: int | None = None, ticket_id: int | None = None, **data: object) -> None:
+def record(
+    verb: str,
+    *,
+    by: User | None,
+    interaction_id: int | None = None,
+    ticket_id: int | None = None,
+    **data: object,
+) -> None:
     """Write one line; customer and ticket are taken from the interaction when one is given."""
     rows.run(
         """

@@ -4,7 +4,7 @@ from crm import live, rows
 from crm.choices import DeliveryOutcome, Direction, Event, MessageState
 from crm.connectors import base
 from crm.connectors.base import Inbound
-from crm.services import streams
+from crm.services import messages, streams
 from crm.services.threads import Threads
 
 _OURS = """
@@ -29,12 +29,13 @@ WHERE m.channel_id = e.channel_id AND m.external_id = e.external_id RETURNING m.
 
 # A reply whose sending is unclear is settled by its echo (late success).
 _SETTLE = """
-WITH echo AS (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
-              AS e(channel_id, external_id, text, at)),
+WITH echo AS (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
+              AS e(channel_id, external_id, text, at, parent)),
 matched AS (
     SELECT DISTINCT ON (e.channel_id, e.external_id) m.id, e.external_id, e.at FROM echo e
     JOIN crm_message m ON m.channel_id = e.channel_id AND m.direction = 'outbound' AND m.external_id IS NULL
         AND m.state IN ('sending', 'unknown', 'queued') AND m.attempts > 0 AND m.text = e.text
+        AND (e.parent = '' OR m.in_reply_to = e.parent)
     WHERE NOT EXISTS (SELECT 1 FROM crm_message x WHERE x.channel_id = e.channel_id AND x.external_id = e.external_id)
     ORDER BY e.channel_id, e.external_id, m.id
 )
@@ -70,8 +71,8 @@ def take_own(own: list[Inbound]) -> None:
         one.outcome = DeliveryOutcome.OWN
     threads.write()
     echoes = ([o.channel.id for o in own], [o.item.id for o in own], [o.item.text for o in own])
-    settled = rows.run(_SETTLE, (*echoes, [o.item.created_at for o in own]))
-    _tell_updated(settled)
+    times, parents_of = [o.item.created_at for o in own], [o.item.in_reply_to for o in own]
+    messages.confirmed([row[0] for row in rows.run(_SETTLE, (*echoes, times, parents_of))])
     parents = _parents(own)
     for one in own:
         one.interaction_id = parents.get((one.channel.id, one.item.in_reply_to)) or _nearest(one, threads)

@@ -18,7 +18,7 @@ CONTACTS = 10  # newest contacts looked at; each holds at least one of the newes
 MONTH_MOST = 100  # counting stops here, so that a card costs the same for everybody
 UNSOLVED = {"unsolved", "not_solved", "no_solution", "rejected", "lost", "abandoned", "customer_left"}
 
-# `barred` is what a reader must not read; `hidden` is what he must not even know of.
+# `barred` is what a reader must not read; `hidden` is what he must not even know of. IS NOT TRUE: what is unknown is no right.
 _CARD = """
 WITH reader AS (
     SELECT * FROM unnest(%(customers)s::bigint[], %(users)s::bigint[], %(teams)s::bigint[], %(all)s::boolean[],
@@ -42,11 +42,10 @@ LEFT JOIN LATERAL (
             CASE WHEN b.barred THEN '' ELSE t.promise END AS promise
         FROM crm_ticket t LEFT JOIN crm_team v ON v.id = t.team_id LEFT JOIN crm_user o ON o.id = t.owner_id
         CROSS JOIN LATERAL (
-            SELECT r.sees_none OR NOT (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
-                OR t.owner_id = r.user_id) OR (r.only_public AND EXISTS (
+            SELECT r.sees_none OR (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
+                OR t.owner_id = r.user_id) IS NOT TRUE OR (r.only_public AND EXISTS (
                     SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience <> 'public')) AS barred,
-                v.visibility = 'closed' AND NOT (r.sees_all OR v.id IS NOT DISTINCT FROM r.team_id
-                    OR t.owner_id IS NOT DISTINCT FROM r.user_id) AS hidden
+                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR t.owner_id = r.user_id) IS NOT TRUE AS hidden
         ) b
         WHERE t.customer_id = c.id AND t.status NOT IN ('solved', 'closed', 'folded') AND b.hidden IS NOT TRUE
         ORDER BY t.opened_at DESC LIMIT 10
@@ -61,10 +60,10 @@ LEFT JOIN LATERAL (
         LEFT JOIN crm_team v ON v.id = i.team_id LEFT JOIN crm_user a ON a.id = i.assigned_to_id
         LEFT JOIN crm_code code ON code.kind = 'outcome' AND code.code = i.outcome
         CROSS JOIN LATERAL (
-            SELECT r.sees_none OR NOT (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
-                OR i.assigned_to_id = r.user_id) OR (r.only_public AND i.audience <> 'public') AS barred,
-                v.visibility = 'closed' AND NOT (r.sees_all OR v.id IS NOT DISTINCT FROM r.team_id
-                    OR i.assigned_to_id IS NOT DISTINCT FROM r.user_id) AS hidden
+            SELECT r.sees_none OR (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
+                OR i.assigned_to_id = r.user_id) IS NOT TRUE OR (r.only_public AND i.audience <> 'public') AS barred,
+                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR i.assigned_to_id = r.user_id) IS NOT TRUE
+                    AS hidden
         ) b
         LEFT JOIN LATERAL (
             SELECT json_agg(y) AS list FROM (
@@ -85,8 +84,8 @@ LEFT JOIN LATERAL (
     SELECT count(*) AS n FROM (
         SELECT 1 FROM crm_interaction i LEFT JOIN crm_team v ON v.id = i.team_id
         WHERE i.customer_id = c.id AND i.last_message_at > now() - interval '30 days' AND i.folded_into_id IS NULL
-            AND (v.visibility = 'closed' AND NOT (r.sees_all OR v.id IS NOT DISTINCT FROM r.team_id
-                OR i.assigned_to_id IS NOT DISTINCT FROM r.user_id)) IS NOT TRUE
+            AND (v.visibility = 'closed'
+                AND (r.sees_all OR v.id = r.team_id OR i.assigned_to_id = r.user_id) IS NOT TRUE) IS NOT TRUE
         LIMIT %(most)s
     ) counted
 ) month ON true
@@ -141,12 +140,17 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
             "since": customer["created_at"],
         },
         "identities": rows.from_json(row["identities"]) or [],
-        "summary": [_last_spoken(contacts, row["now"]), _how_it_stands(contacts, tickets, row["now"]), _often(row["month"])],
+        "summary": [
+            _last_spoken(contacts, row["now"]),
+            _how_it_stands(contacts, tickets, row["now"]),
+            _often(row["month"]),
+        ],
         "answers": {
             "already_talked_to": talked,
             "got_what_was_needed": _got(contacts, tickets, row["now"]),
             "still_open": [
-                {name: one[name] for name in ("number", "subject", "status")} | {"ticket": one["id"]} for one in tickets
+                {name: one[name] for name in ("number", "subject", "status")} | {"ticket": one["id"]}
+                for one in tickets
             ],
         },
         "ticket": tickets[0] if tickets else None,
@@ -198,7 +202,14 @@ def _talked(contacts: list[dict], now: datetime) -> dict:
     answers = [_answer(contact) for contact in contacts]
     newest = max((one for one in answers if one), key=lambda one: one["at"], default=None)
     if newest is None:
-        return {"yes": False, "text": "Nobody of us has answered yet.", "by": None, "channel": None, "at": None, "interaction": None}
+        return {
+            "yes": False,
+            "text": "Nobody of us has answered yet.",
+            "by": None,
+            "channel": None,
+            "at": None,
+            "interaction": None,
+        }
     text = f"Yes, {newest['by'] or 'one of us'}, {_by_channel(newest['channel'])}, {ago(newest['at'], now)}."
     return {"yes": True, "text": text, **newest}
 
@@ -213,7 +224,12 @@ def _answer(contact: dict) -> dict | None:
         at, by = contact["closed_at"], contact["agent"]  # what was said on the telephone leaves no message
     else:
         return None
-    return {"by": by or contact["agent"], "channel": contact["channel"], "at": at, "interaction": contact["id"]}
+    return {
+        "by": by or contact["agent"],
+        "channel": contact["channel"],
+        "at": at,
+        "interaction": contact["id"],
+    }
 
 
 def _got(contacts: list[dict], tickets: list[dict], now: datetime) -> dict:
@@ -224,7 +240,10 @@ def _got(contacts: list[dict], tickets: list[dict], now: datetime) -> dict:
         oldest = owed[-1]
         if oldest["promised_by"]:
             return {"yes": False, "text": f"Not yet: {_promise(oldest, now)}"}
-        return {"yes": False, "text": f"Not yet: #{oldest['number']} is open since {ago(oldest['opened_at'], now)}."}
+        return {
+            "yes": False,
+            "text": f"Not yet: #{oldest['number']} is open since {ago(oldest['opened_at'], now)}.",
+        }
     if ended is None:
         return {"yes": None, "text": "Nothing has ended yet."}
     how = _outcome(ended)
@@ -240,9 +259,10 @@ def _outcome(contact: dict) -> str:
 
 
 def _promise(ticket: dict, now: datetime) -> str:
-    late = _instant(ticket["promised_by"]) < now
+    by = _instant(ticket["promised_by"])
     what = f"“{ticket['promise']}” was promised" if ticket["promise"] else "a promise was given"
-    return f"{what} for {_instant(ticket['promised_by']):%d %b %H:%M} UTC (#{ticket['number']}){', and that is past' if late else ''}."
+    past = ", and that is past" if by < now else ""
+    return f"{what} for {by:%d %b %H:%M} UTC (#{ticket['number']}){past}."
 
 
 def _last_spoken(contacts: list[dict], now: datetime) -> str:

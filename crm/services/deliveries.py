@@ -23,7 +23,8 @@ BATCH = 200
 # A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
 STORE = """
 INSERT INTO crm_delivery AS d (channel_id, external_id, event, digest, raw, state, error, copies, outcome, attempts)
-SELECT g.*, '', 0 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::int[]) AS g
+SELECT g.*, '', 0 FROM unnest(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::int[]) AS g
 ON CONFLICT (channel_id, external_id, event, digest) DO UPDATE SET copies = d.copies + excluded.copies,
     raw = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN excluded.raw ELSE d.raw END,
     error = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN '' ELSE d.error END,
@@ -86,7 +87,9 @@ def store_params(sent: list[Sent]) -> tuple:
         if one.key not in kept or (kept[one.key].errors and not one.errors):
             kept[one.key] = one
     ordered = [kept[key] for key in sorted(kept)]
-    states = [DeliveryState.QUARANTINED.value if one.errors else DeliveryState.QUEUED.value for one in ordered]
+    states = [
+        DeliveryState.QUARANTINED.value if one.errors else DeliveryState.QUEUED.value for one in ordered
+    ]
     return (
         *[[one.key[place] for one in ordered] for place in range(4)],
         [one.raw for one in ordered],
@@ -160,7 +163,9 @@ def _parse(claimed: list[tuple], channels: dict[int, Channel]) -> list[Inbound]:
             log.exception("connector failed", extra={"delivery": delivery_id})
             quarantine([delivery_id], f"{type(error).__name__}: {error}")
         else:
-            inbounds.append(Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at))
+            inbounds.append(
+                Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at)
+            )
     return inbounds
 
 
@@ -168,14 +173,15 @@ def _handle(inbounds: list[Inbound]) -> str:
     """Judge and write one list; returns what went wrong (nothing of the list is then written) or nothing."""
     try:
         _judge(inbounds)
-        with transaction.atomic():
-            with rows.serialised("earshot.ingest"):
-                _write(inbounds)
+        with transaction.atomic(), rows.serialised("earshot.ingest"):
+            _write(inbounds)
         return ""
     except OperationalError:
         raise
     except (DatabaseError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        log.warning("batch failed", extra={"deliveries": [o.delivery_id for o in inbounds], "error": str(error)})
+        log.warning(
+            "batch failed", extra={"deliveries": [o.delivery_id for o in inbounds], "error": str(error)}
+        )
         for one in inbounds:
             one.outcome, one.interaction_id = "", None
         return f"{type(error).__name__}: {error}"
@@ -254,7 +260,7 @@ def replay(delivery_id: int) -> None:
 
 def ledger() -> dict[str, int]:
     """received = queued + in_progress + done + duplicate + quarantined, counted in one statement."""
-    counted = rows.dicts(
+    return rows.dicts(
         """
         SELECT coalesce(sum(copies), 0)::bigint AS received, count(*) FILTER (WHERE state = 'queued') AS queued,
             count(*) FILTER (WHERE state = 'in_progress') AS in_progress, count(*) FILTER (WHERE state = 'done') AS done,
@@ -262,4 +268,3 @@ def ledger() -> dict[str, int]:
         FROM crm_delivery
         """
     )[0]
-    return counted

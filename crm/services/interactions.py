@@ -149,7 +149,11 @@ def _fold(folded: list[Contact], threads: Threads) -> None:
         "FROM unnest(%s::bigint[], %s::bigint[]) AS m(id, into_id) WHERE t.interaction_id = m.id",
         (ids, into),
     )
-    pairs = [(c.ticket_id, s.ticket_id) for c, s in zip(folded, survivors, strict=True) if c.ticket_id != s.ticket_id]
+    pairs = [
+        (c.ticket_id, s.ticket_id)
+        for c, s in zip(folded, survivors, strict=True)
+        if c.ticket_id != s.ticket_id
+    ]
     rows.run(
         "UPDATE crm_ticket t SET folded_into_id = m.into_id, status = 'folded', solved_at = NULL "
         "FROM unnest(%s::bigint[], %s::bigint[]) AS m(id, into_id) WHERE t.id = m.id",
@@ -338,7 +342,9 @@ def _say(inbounds, opened, contacts, folded, threads: Threads, messages) -> None
     facts += [events.InteractionsFolded(interaction_id=c.id, into_id=_survivor(c).id) for c in folded]
     facts += [events.ThreadsTied(thread=old, into=threads.find(old)) for old in sorted(threads.merged)]
     facts += [
-        events.MessageReceived(message_id=message, interaction_id=interaction, courtesy=inbound.judgement.courtesy)
+        events.MessageReceived(
+            message_id=message, interaction_id=interaction, courtesy=inbound.judgement.courtesy
+        )
         for message, interaction, inbound in messages
         if inbound.outcome == DeliveryOutcome.JOINED
     ]
@@ -402,10 +408,17 @@ def close(interaction_id: int, *, by: User | None, reason: str = "", outcome: st
             """,
             (interaction_id,),
         )
-        activities.record("interaction.closed", by=by, interaction_id=interaction_id, reason=reason, outcome=outcome)
+        activities.record(
+            "interaction.closed", by=by, interaction_id=interaction_id, reason=reason, outcome=outcome
+        )
         publish(events.InteractionClosed(interaction_id=interaction_id))
         data = {"interaction": interaction_id}
-        tell([(f"interaction:{interaction_id}", "interaction.updated", data), (streams.EVENTS, "interaction.closed", data)])
+        tell(
+            [
+                (f"interaction:{interaction_id}", "interaction.updated", data),
+                (streams.EVENTS, "interaction.closed", data),
+            ]
+        )
 
 
 def reopen(interaction_id: int, *, by: User | None) -> None:
@@ -424,4 +437,9 @@ def reopen(interaction_id: int, *, by: User | None) -> None:
         activities.record("interaction.reopened", by=by, interaction_id=interaction_id)
         publish(events.InteractionOpened(interaction_id=interaction_id, reopened=True))
         data = {"interaction": interaction_id}
-        tell([(f"interaction:{interaction_id}", "interaction.updated", data), (streams.EVENTS, "interaction.opened", data)])
+        tell(
+            [
+                (f"interaction:{interaction_id}", "interaction.updated", data),
+                (streams.EVENTS, "interaction.opened", data),
+            ]
+        )

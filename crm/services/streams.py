@@ -86,13 +86,35 @@ def since(name: str, after: int, limit: int = 2000) -> list[dict] | None:
     if after > newest or after < 0:
         return None
     events = rows.dicts(
-        "SELECT stream, seq, type, data::text AS data, at FROM crm_liveevent WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
+        "SELECT stream, seq, type, data::text AS data, at FROM crm_liveevent "
+        "WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
         (name, after, limit + 1),
         decode=("data",),
     )
     if len(events) > limit or (after < newest and (not events or events[0]["seq"] != after + 1)):
         return None
     return events
+
+
+def page(name: str, after: int, limit: int) -> list[dict] | None:
+    """The first events after a number, or None when that number is past retention or above the current one."""
+    newest = current(name)
+    if not 0 <= after <= newest:
+        return None
+    events = rows.dicts(
+        "SELECT seq, type, data::text AS data, at FROM crm_liveevent WHERE stream = %s AND seq > %s ORDER BY seq LIMIT %s",
+        (name, after, limit),
+        decode=("data",),
+    )
+    if after < newest and (not events or events[0]["seq"] != after + 1):
+        return None
+    return events
+
+
+def oldest(name: str) -> int:
+    """The oldest number of a stream that is still kept, or the next one to come."""
+    found = rows.run("SELECT min(seq) FROM crm_liveevent WHERE stream = %s", (name,))
+    return found[0][0] or current(name) + 1
 
 
 def forget(hours: int) -> int:

@@ -28,6 +28,16 @@ ORDER BY id
 """
 
 
+_MOVE = [
+    "UPDATE crm_threadref t SET thread = m.new "
+    "FROM unnest(%s::bigint[], %s::bigint[]) AS m(old, new) WHERE t.thread = m.old",
+    "UPDATE crm_interaction t SET thread = m.new "
+    "FROM unnest(%s::bigint[], %s::bigint[]) AS m(old, new) WHERE t.thread = m.old",
+    "UPDATE crm_message t SET thread = m.new "
+    "FROM unnest(%s::bigint[], %s::bigint[]) AS m(old, new) WHERE t.thread = m.old",
+]
+
+
 @dataclass(slots=True)
 class Contact:
     """An interaction as a batch sees it; `is_new` until it is written."""
@@ -70,7 +80,9 @@ class Threads:
     def _read(self, inbounds: list[Inbound]) -> None:
         wanted = sorted({key for inbound in inbounds for key in keys_of(inbound)})
         if wanted:
-            for channel, external_id, thread in rows.run(_REFS, ([c for c, _ in wanted], [e for _, e in wanted])):
+            for channel, external_id, thread in rows.run(
+                _REFS, ([c for c, _ in wanted], [e for _, e in wanted])
+            ):
                 self._refs[channel, external_id] = thread
         self._stored_refs = dict(self._refs)
         customers = sorted({inbound.customer_id for inbound in inbounds if inbound.customer_id})
@@ -124,7 +136,10 @@ class Threads:
         if not near:
             return []
         newest = max(near, key=lambda contact: (contact.last_at, contact.id))
-        return [newest, *(contact for contact in near if contact.loose and newest.loose and contact is not newest)]
+        return [
+            newest,
+            *(contact for contact in near if contact.loose and newest.loose and contact is not newest),
+        ]
 
     def _tie(self, thread: int, root: int) -> None:
         if thread == root:
@@ -183,12 +198,8 @@ class Threads:
         if self.merged:
             old = sorted(self.merged)
             new = [self.find(thread) for thread in old]
-            for table in ("crm_threadref", "crm_interaction", "crm_message"):
-                rows.run(
-                    f'UPDATE "{table}" t SET thread = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m(old, new) '
-                    "WHERE t.thread = m.old",
-                    (old, new),
-                )
+            for statement in _MOVE:
+                rows.run(statement, (old, new))
 
 
 def keys_of(inbound: Inbound) -> list[tuple[int, str]]:

@@ -240,4 +240,4 @@ def activity(verb: str) -> str:
 @register.simple_tag
 def verdicts() -> list[dict[str, str]]:
     """The five verdicts in the order of their keys."""
-    return [{"value": value, "label": label} for value, label in Verdict.choices]
+    return [{"value": value, "label": words(value).capitalize()} for value in Verdict.values]

@@ -25,8 +25,12 @@ class Agent(models.Model):
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="agent")
     skills = models.ManyToManyField(Skill, through="AgentSkill", related_name="agents")
     languages = models.JSONField(default=list, help_text="Language codes, for example en, de.")
-    capacity = models.PositiveSmallIntegerField(default=15, help_text="Units: a call takes all, a chat 5, others 3.")
-    load = models.PositiveSmallIntegerField(default=0, help_text="Units of live assignments, open offers included.")
+    capacity = models.PositiveSmallIntegerField(
+        default=15, help_text="Units: a call takes all, a chat 5, others 3."
+    )
+    load = models.PositiveSmallIntegerField(
+        default=0, help_text="Units of live assignments, open offers included."
+    )
     chosen = models.CharField(max_length=17, choices=PresenceState, default=PresenceState.OFFLINE)
     chosen_since = models.DateTimeField(db_default=Now())
     chosen_reason = models.CharField(max_length=100, blank=True)
@@ -52,7 +56,9 @@ class AgentSkill(models.Model):
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="agent_skills")
     skill = models.ForeignKey(Skill, on_delete=models.PROTECT)
-    level = models.PositiveSmallIntegerField(default=3, validators=[MinValueValidator(1), MaxValueValidator(5)])
+    level = models.PositiveSmallIntegerField(
+        default=3, validators=[MinValueValidator(1), MaxValueValidator(5)]
+    )
 
     class Meta:
         constraints = [

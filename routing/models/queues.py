@@ -22,9 +22,13 @@ class Queue(models.Model):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="queues", help_text="Who answers for it.")
+    team = models.ForeignKey(
+        Team, on_delete=models.PROTECT, related_name="queues", help_text="Who answers for it."
+    )
     topics = models.JSONField(default=list, blank=True, help_text="Topic codes that lead here.")
-    targets = models.JSONField(default=default_targets, help_text="Seconds to the first answer, by channel family.")
+    targets = models.JSONField(
+        default=default_targets, help_text="Seconds to the first answer, by channel family."
+    )
     goal = models.FloatField(default=0.9, help_text="Share to be answered within the target.")
     is_fallback = models.BooleanField(default=False, help_text="Takes what no other queue claims.")
 

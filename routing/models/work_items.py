@@ -18,7 +18,9 @@ class WorkItem(models.Model):
     interaction = models.ForeignKey(
         Interaction, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items"
     )
-    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items")
+    ticket = models.ForeignKey(
+        Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items"
+    )
     queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="work_items")
     status = models.CharField(max_length=9, choices=WorkItemStatus, default=WorkItemStatus.WAITING)
     family = models.CharField(max_length=8, choices=Family)
@@ -27,7 +29,9 @@ class WorkItem(models.Model):
     language = models.CharField(max_length=8, blank=True)
     priority_parts = models.JSONField(default=dict, blank=True)
     customer_id = models.BigIntegerField(null=True)
-    preferred_agent = models.ForeignKey(Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    preferred_agent = models.ForeignKey(
+        Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     preferred_until = models.DateTimeField(null=True, blank=True)
     refused_by = models.JSONField(default=list, blank=True, help_text="Agents who declined or missed it.")
     queued_at = models.DateTimeField(help_text="When the customer began to wait; kept through every return.")
@@ -43,7 +47,8 @@ class WorkItem(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(interaction=None, ticket__isnull=False) | Q(interaction__isnull=False, ticket=None),
+                condition=Q(interaction=None, ticket__isnull=False)
+                | Q(interaction__isnull=False, ticket=None),
                 name="work_item_one_subject",
             ),
             models.UniqueConstraint(
@@ -55,7 +60,9 @@ class WorkItem(models.Model):
         indexes = [
             models.Index("queue", "deadline", name="work_item_waiting", condition=Q(status="waiting")),
             models.Index("customer_id", name="work_item_held", condition=Q(status="assigned")),
-            models.Index("status", "queue", name="work_item_live", condition=~Q(status__in=["done", "withdrawn"])),
+            models.Index(
+                "status", "queue", name="work_item_live", condition=~Q(status__in=["done", "withdrawn"])
+            ),
             models.Index("accepted_at", name="work_item_accepted"),
         ]
 
@@ -82,15 +89,20 @@ class Assignment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["work_item"], condition=Q(status__in=["offered", "accepted"]), name="assignment_one_live"
+                fields=["work_item"],
+                condition=Q(status__in=["offered", "accepted"]),
+                name="assignment_one_live",
             ),
             models.CheckConstraint(
-                condition=Q(accepted_at=None) | Q(accepted_at__gte=F("offered_at")), name="assignment_accepted_after"
+                condition=Q(accepted_at=None) | Q(accepted_at__gte=F("offered_at")),
+                name="assignment_accepted_after",
             ),
         ]
         indexes = [
             models.Index("expires_at", name="assignment_expiring", condition=Q(status="offered")),
-            models.Index("agent", name="assignment_of_agent", condition=Q(status__in=["offered", "accepted"])),
+            models.Index(
+                "agent", name="assignment_of_agent", condition=Q(status__in=["offered", "accepted"])
+            ),
         ]
 
 

@@ -20,7 +20,11 @@ WHERE id = %s
 
 
 def _mine(assignment_id: int, user: User) -> Assignment:
-    found = Assignment.objects.filter(pk=assignment_id, agent__user=user).select_related("work_item", "agent").first()
+    found = (
+        Assignment.objects.filter(pk=assignment_id, agent__user=user)
+        .select_related("work_item", "agent")
+        .first()
+    )
     if found is None:
         raise NotFound("There is no such offer for you.")
     return found
@@ -61,7 +65,11 @@ def accept(assignment_id: int, *, by: User) -> Assignment:
         interaction_id = taken[0][1]
         interactions.assign([(interaction_id, by.pk)])
         activities.record("offer.accepted", by=by, interaction_id=interaction_id, assignment=assignment_id)
-        _moved([(assignment_id, mine.agent_id, by.pk, mine.work_item_id, interaction_id)], "assignment.started", "accepted")
+        _moved(
+            [(assignment_id, mine.agent_id, by.pk, mine.work_item_id, interaction_id)],
+            "assignment.started",
+            "accepted",
+        )
     mine.refresh_from_db()
     return mine
 
@@ -75,11 +83,20 @@ def _moved(ended: list[tuple], kind: str, status: str, reason: str = "") -> None
         if kind.startswith("offer."):
             data = {"offer": assignment, "reason": reason}
         else:
-            data = {"assignment": assignment, "work_item": work_item, "interaction": interaction, "reason": reason}
+            data = {
+                "assignment": assignment,
+                "work_item": work_item,
+                "interaction": interaction,
+                "reason": reason,
+            }
         tellings.append((f"desk:{user}", kind, data))
-        tellings.append((streams.EVENTS, f"assignment.{status}", {"assignment": assignment, "work_item": work_item}))
+        tellings.append(
+            (streams.EVENTS, f"assignment.{status}", {"assignment": assignment, "work_item": work_item})
+        )
         if interaction:
-            tellings.append((f"interaction:{interaction}", "interaction.updated", {"interaction": interaction}))
+            tellings.append(
+                (f"interaction:{interaction}", "interaction.updated", {"interaction": interaction})
+            )
     interactions.tell(tellings)
 
 
@@ -92,7 +109,9 @@ def decline(assignment_id: int, *, by: User, reason: str) -> None:
         ended = _end_offers([assignment_id], AssignmentStatus.DECLINED, reason[:100])
         if not ended:
             raise Conflict("The offer is over.", code="offer_gone", holder=holder_of(mine.work_item_id))
-        activities.record("offer.declined", by=by, interaction_id=ended[0][4], assignment=assignment_id, reason=reason)
+        activities.record(
+            "offer.declined", by=by, interaction_id=ended[0][4], assignment=assignment_id, reason=reason
+        )
         _moved(ended, "offer.withdrawn", "declined", "declined")
 
 
@@ -140,7 +159,7 @@ def expire(limit: int = 500) -> int:
         for _, agent, _, _, _, family in ended:
             rows.run(
                 "UPDATE routing_agent SET missed_in_row = missed_in_row + 1, blocked_families = CASE "
-                "WHEN missed_in_row + 1 >= 2 THEN '[\"voice\", \"chat\", \"message\", \"social\", \"mail\"]'::jsonb "
+                'WHEN missed_in_row + 1 >= 2 THEN \'["voice", "chat", "message", "social", "mail"]\'::jsonb '
                 "ELSE blocked_families || to_jsonb(%s::text) END WHERE id = %s",
                 (family, agent),
             )
@@ -152,7 +171,8 @@ def expire(limit: int = 500) -> int:
 def return_offers_of(agent_ids: list[int], reason: str) -> None:
     """Take back the open offers of agents who left or went silent, without blaming them for a miss."""
     open_offers = rows.run(
-        "SELECT id FROM routing_assignment WHERE agent_id = ANY(%s) AND status = 'offered' ORDER BY id", (agent_ids,)
+        "SELECT id FROM routing_assignment WHERE agent_id = ANY(%s) AND status = 'offered' ORDER BY id",
+        (agent_ids,),
     )
     if open_offers:
         ended = _end_offers([row[0] for row in open_offers], AssignmentStatus.WITHDRAWN, reason)
@@ -176,7 +196,11 @@ def _held(work_item_id: int, by: User) -> Assignment:
 def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> None:
     """Finish an item with its two codes; the interaction is closed and the agent has room again."""
     known = set(Code.objects.filter(retired=False).values_list("kind", "code"))
-    wrong = {name: "is not a known code" for name, code in (("reason", reason), ("outcome", outcome)) if (name, code) not in known}
+    wrong = {
+        name: "is not a known code"
+        for name, code in (("reason", reason), ("outcome", outcome))
+        if (name, code) not in known
+    }
     if wrong:
         raise InvalidInput("Reason and outcome are codes.", errors=wrong)
     with transaction.atomic():
@@ -186,7 +210,12 @@ def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> None:
         still_open = Interaction.objects.filter(pk=interaction_id, status=InteractionStatus.OPEN).exists()
         if interaction_id and still_open:
             interactions.close(interaction_id, by=by, reason=reason, outcome=outcome)
-        _moved([(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)], "assignment.ended", "completed", "completed")
+        _moved(
+            [(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)],
+            "assignment.ended",
+            "completed",
+            "completed",
+        )
 
 
 def _finish(held: Assignment, status: str, item_status: str, *, reason: str = "", outcome: str = "") -> None:
@@ -204,10 +233,14 @@ def _finish(held: Assignment, status: str, item_status: str, *, reason: str = ""
     )
 
 
-def transfer(work_item_id: int, *, by: User, queue: Queue | None = None, agent: Agent | None = None, note: str = "") -> None:
+def transfer(
+    work_item_id: int, *, by: User, queue: Queue | None = None, agent: Agent | None = None, note: str = ""
+) -> None:
     """Hand an item to a queue or a colleague; its age is kept, and it is offered, not imposed."""
     if (queue is None) == (agent is None):
-        raise InvalidInput("Name a queue or an agent.", errors={"queue": "one of queue and agent is required"})
+        raise InvalidInput(
+            "Name a queue or an agent.", errors={"queue": "one of queue and agent is required"}
+        )
     with transaction.atomic():
         held = _held(work_item_id, by)
         interaction_id = held.work_item.interaction_id
@@ -216,7 +249,13 @@ def transfer(work_item_id: int, *, by: User, queue: Queue | None = None, agent: 
             "UPDATE routing_workitem SET queue_id = coalesce(%s, queue_id), preferred_agent_id = %s, "
             "preferred_until = CASE WHEN %s::bigint IS NULL THEN NULL ELSE now() + interval '60 seconds' END, "
             "refused_by = refused_by || to_jsonb(%s::bigint) WHERE id = %s",
-            (queue.pk if queue else None, agent.pk if agent else None, agent.pk if agent else None, held.agent_id, work_item_id),
+            (
+                queue.pk if queue else None,
+                agent.pk if agent else None,
+                agent.pk if agent else None,
+                held.agent_id,
+                work_item_id,
+            ),
         )
         if interaction_id:
             interactions.assign([(interaction_id, None)])
@@ -225,7 +264,12 @@ def transfer(work_item_id: int, *, by: User, queue: Queue | None = None, agent: 
             queue=queue.slug if queue else None, agent=agent.pk if agent else None,
         )  # fmt: skip
         publish(events.WorkItemQueued(work_item_id=work_item_id))
-        _moved([(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)], "assignment.ended", "transferred", "transferred")
+        _moved(
+            [(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)],
+            "assignment.ended",
+            "transferred",
+            "transferred",
+        )
 
 
 def claim(work_item_id: int, *, by: User) -> Assignment:
@@ -259,5 +303,3 @@ def end_withdrawn(ended: list[tuple]) -> None:
     """Tell the desks whose work was taken out (rows of `work_items.withdraw`)."""
     if ended:
         _moved(ended, "assignment.ended", "withdrawn", "closed")
-
-

@@ -215,5 +215,3 @@ def offer_deadline() -> float | None:
         "SELECT extract(epoch FROM min(expires_at) - now())::float8 FROM routing_assignment WHERE status = 'offered'"
     )
     return found[0][0]
-
-

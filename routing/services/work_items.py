@@ -1,5 +1,7 @@
 """Work items: queued with skills and a deadline, returned to their place, withdrawn."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.db import transaction
 
@@ -19,20 +21,18 @@ JOIN routing_assignment a ON a.work_item_id = w.id AND a.status = 'accepted'
 WHERE w.status = 'assigned' AND w.customer_id = ANY(%s) ORDER BY w.customer_id, a.accepted_at DESC
 """
 
-_DUE = """
-UPDATE crm_ticket t SET due_at = least(coalesce(t.due_at, w.deadline), w.deadline)
-FROM routing_workitem w JOIN crm_interaction i ON i.id = w.interaction_id
-WHERE w.id = ANY(%s) AND t.id = i.ticket_id AND i.first_response_at IS NULL
-"""
-
-
-# Who answers for the queue answers for the contact and its problem.
-_TEAM = """
-WITH teamed AS (
-    UPDATE crm_interaction i SET team_id = q.team_id FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id
-    WHERE w.id = ANY(%s) AND i.id = w.interaction_id RETURNING i.ticket_id, i.team_id
+# Who answers for the queue answers for the contact and its problem; the first answer to it is due with the item.
+_OWN = """
+WITH queued AS (
+    SELECT w.interaction_id, w.deadline, q.team_id FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id
+    WHERE w.id = ANY(%s)
+), teamed AS (
+    UPDATE crm_interaction i SET team_id = q.team_id FROM queued q WHERE i.id = q.interaction_id
+    RETURNING i.ticket_id, i.team_id, i.first_response_at, q.deadline
 )
-UPDATE crm_ticket t SET team_id = d.team_id FROM teamed d WHERE t.id = d.ticket_id
+UPDATE crm_ticket t SET team_id = d.team_id,
+    due_at = CASE WHEN d.first_response_at IS NULL THEN least(coalesce(t.due_at, d.deadline), d.deadline) ELSE t.due_at END
+FROM teamed d WHERE t.id = d.ticket_id
 """
 
 
@@ -54,7 +54,9 @@ class _Desk:
         self.skills = {row[0] for row in rows.run("SELECT code FROM routing_skill")}
         self.by_slug = {queue.slug: queue for queue in self.queues}
         self.by_topic = {topic: queue for queue in reversed(self.queues) for topic in queue.topics}
-        self.fallback = next((q for q in self.queues if q.is_fallback), self.queues[-1] if self.queues else None)
+        self.fallback = next(
+            (q for q in self.queues if q.is_fallback), self.queues[-1] if self.queues else None
+        )
 
     def queue_for(self, hint: str, topic: str) -> Queue:
         """By a rule's hint, by topic, else the fallback: nothing is left without a queue."""
@@ -65,7 +67,7 @@ def enqueue(interaction_ids: list[int]) -> None:
     """Queue opened interactions, set-based, in the opener's transaction. One that is queued already stays as it is."""
     opened = rows.run(
         "SELECT id, family, queue_hint, topic, required_skills, language, priority_parts, customer_id, "
-        "coalesce(waiting_since, received_at) AS since, received_at, first_response_at "
+        "coalesce(waiting_since, received_at) AS since, received_at, now() "
         "FROM crm_interaction WHERE id = ANY(%s) AND status = 'open' ORDER BY id",
         (sorted(set(interaction_ids)),),
     )
@@ -93,24 +95,29 @@ def enqueue(interaction_ids: list[int]) -> None:
             "customer_id": ("bigint", [row[7] for row in opened]),
             "preferred_agent_id": ("bigint", [held.get(row[7]) for row in opened]),
             "refused_by": ("jsonb", ["[]"] * n),
+            "preferred_until": ("timestamptz", [_preferred_until(row, held) for row in opened]),
             "queued_at": ("timestamptz", queued_at),
+            "deadline": (
+                "timestamptz",
+                [_deadline(row, queue) for row, queue in zip(opened, queues, strict=True)],
+            ),
             "reason": ("text", [""] * n),
             "outcome": ("text", [""] * n),
         },
         tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING RETURNING id",
     )
     ids = [row[0] for row in created]
-    rows.run(
-        "UPDATE routing_workitem w SET deadline = w.queued_at + make_interval(secs => "
-        "coalesce((q.targets ->> w.family)::float8, 3600)), "
-        "preferred_until = CASE WHEN w.preferred_agent_id IS NOT NULL THEN now() + make_interval(secs => %s) END "
-        "FROM routing_queue q WHERE q.id = w.queue_id AND w.id = ANY(%s)",
-        (PREFERRED_SECONDS, ids),
-    )
-    rows.run(_DUE, (ids,))
-    rows.run(_TEAM, (ids,))
+    rows.run(_OWN, (ids,))
     changed(work_items=ids)
     publish(*[events.WorkItemQueued(work_item_id=one) for one in ids])
+
+
+def _preferred_until(row: tuple, held: dict[int, int]) -> datetime | None:
+    return row[10] + timedelta(seconds=PREFERRED_SECONDS) if row[7] in held else None
+
+
+def _deadline(row: tuple, queue: Queue) -> datetime:
+    return row[9] + timedelta(seconds=float(queue.targets.get(row[1], 3600)))
 
 
 def _skills(codes, desk: _Desk) -> dict[str, int]:
@@ -154,7 +161,10 @@ def withdraw(interaction_ids: list[int]) -> list[tuple]:
         """,
         (interaction_ids,),
     )
-    gone = rows.run("SELECT id FROM routing_workitem WHERE interaction_id = ANY(%s) AND status = 'withdrawn'", (interaction_ids,))
+    gone = rows.run(
+        "SELECT id FROM routing_workitem WHERE interaction_id = ANY(%s) AND status = 'withdrawn'",
+        (interaction_ids,),
+    )
     changed(work_items=[row[0] for row in gone], agents=[row[1] for row in ended])
     return ended
 

@@ -29,7 +29,9 @@ class Mention(models.Model):
     actionable = models.BooleanField(default=False)
     verdict = models.CharField(max_length=16, choices=Verdict)
     status = models.CharField(max_length=8, choices=MentionStatus, default=MentionStatus.TRIAGED)
-    judgement = models.JSONField(default=dict, blank=True, help_text="What triage said and why; corrections beside it.")
+    judgement = models.JSONField(
+        default=dict, blank=True, help_text="What triage said and why; corrections beside it."
+    )
     corrections = models.JSONField(default=dict, blank=True)
     decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
     decided_at = models.DateTimeField(null=True, blank=True)

@@ -1,7 +1,5 @@
 """Public posts: stored once, judged, decided by people; what deserves an answer becomes an interaction."""
 
-from dataclasses import dataclass
-
 from django.db import transaction
 
 from crm import live, rows
@@ -42,52 +40,62 @@ def ingest(inbounds: list[Inbound]) -> None:
 
 def _ingest_posts(taken: list[Inbound]) -> None:
     identities.resolve(taken)
-    mentions = _store([one for one in taken if one.item.audience == Audience.PUBLIC])
-    # The same post through a second channel is the same mention: it opens nothing again.
-    known = {id(one) for one, row in mentions if not row.fresh}
-    for one, row in mentions:
-        if not row.fresh:
-            one.outcome, one.interaction_id = DeliveryOutcome.JOINED, row.interaction_id
-    fresh = [one for one in taken if id(one) not in known]
-    threads = Threads(fresh)
-    interactions.take(fresh, threads)
-    _link([(row.id, one) for one, row in mentions if row.fresh], threads)
-    _apply_awaited([one for one, row in mentions if row.fresh])
-    publish(*[events.MentionReceived(mention_id=row.id) for _, row in mentions if row.fresh])
-    told: list[streams.Telling] = [
-        (streams.EVENTS, "mention.received", {"mention": row.id}) for _, row in mentions if row.fresh
-    ]
-    interactions.tell(told)
-
-
-@dataclass(slots=True, frozen=True)
-class _Stored:
-    id: int
-    fresh: bool
-    interaction_id: int | None
-
-
-def _store(public: list[Inbound]) -> list[tuple[Inbound, _Stored]]:
-    public = sorted(public, key=lambda one: (one.channel.kind, one.item.id))
+    public = [one for one in taken if one.item.audience == Audience.PUBLIC]
+    known = _known(public)
     first: dict[tuple[str, str], Inbound] = {}
+    for one in sorted(public, key=lambda one: one.delivery_id):
+        if _key(one) not in known:
+            first.setdefault(_key(one), one)
+    fresh = list(first.values())
+    posted = {id(one) for one in fresh}
+    opening = [one for one in taken if one.item.audience != Audience.PUBLIC or id(one) in posted]
+    threads = Threads(opening)
+    interactions.take(opening, threads)
+    ids = _insert(fresh, threads)
+    # The same post through a second channel is the same mention with two sources: it opens nothing again.
     for one in public:
-        first.setdefault((one.channel.kind, one.item.id), one)
-    stored = _insert(list(first.values()))
-    pairs = []
-    for one in public:
-        key = (one.channel.kind, one.item.id)
-        mention, fresh, interaction = stored[key]
-        pairs.append((one, _Stored(mention, fresh and first[key] is one, interaction)))
-    sources = sorted({(row.id, one.channel.id) for one, row in pairs})
+        if id(one) not in posted:
+            one.outcome = DeliveryOutcome.JOINED
+            one.interaction_id = known.get(_key(one), (0, None))[1]
+    _add_sources(public, {**{key: row[0] for key, row in known.items()}, **ids})
+    _apply_awaited(fresh)
+    publish(*[events.MentionReceived(mention_id=mention) for mention in ids.values()])
+    interactions.tell(
+        [(streams.EVENTS, "mention.received", {"mention": mention}) for mention in ids.values()]
+    )
+
+
+Key = tuple[str, str]
+
+
+def _key(one: Inbound) -> Key:
+    return one.channel.kind, one.item.id
+
+
+def _known(public: list[Inbound]) -> dict[Key, tuple[int, int | None]]:
+    """Mentions stored already: (network, id) -> (mention id, interaction id). One batch writes at a time."""
+    keys = sorted({_key(one) for one in public})
+    found = rows.run(
+        "SELECT m.network, m.external_id, m.id, m.interaction_id FROM unnest(%s::text[], %s::text[]) AS k(network, id) "
+        "JOIN socialcare_mention m ON m.network = k.network AND m.external_id = k.id",
+        ([network for network, _ in keys], [external_id for _, external_id in keys]),
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
+
+def _add_sources(public: list[Inbound], ids: dict[Key, int]) -> None:
+    sources = sorted({(ids[_key(one)], one.channel.id) for one in public})
     rows.insert(
         "socialcare_mentionsource",
-        {"mention_id": ("bigint", [m for m, _ in sources]), "channel_id": ("bigint", [c for _, c in sources])},
+        {
+            "mention_id": ("bigint", [m for m, _ in sources]),
+            "channel_id": ("bigint", [c for _, c in sources]),
+        },
         tail="ON CONFLICT (mention_id, channel_id) DO NOTHING",
     )
-    return pairs
 
 
-def _insert(posts: list[Inbound]) -> dict[tuple[str, str], tuple[int, bool, int | None]]:
+def _insert(posts: list[Inbound], threads: Threads) -> dict[Key, int]:
     items: list[Item] = [one.item for one in posts]
     judged: list[Judgement] = [one.judgement for one in posts]  # type: ignore[misc]
     n = len(posts)
@@ -99,7 +107,8 @@ def _insert(posts: list[Inbound]) -> dict[tuple[str, str], tuple[int, bool, int 
             "channel_id": ("bigint", [one.channel.id for one in posts]),
             "identity_id": ("bigint", [one.identity_id for one in posts]),
             "customer_id": ("bigint", [one.customer_id for one in posts]),
-            "thread": ("bigint", [0] * n),
+            "interaction_id": ("bigint", [one.interaction_id for one in posts]),
+            "thread": ("bigint", [threads.find(one.thread) for one in posts]),
             "text": ("text", [item.text for item in items]),
             "permalink": ("text", [item.permalink for item in items]),
             "language": ("text", [j.language for j in judged]),
@@ -116,23 +125,9 @@ def _insert(posts: list[Inbound]) -> dict[tuple[str, str], tuple[int, bool, int 
             "followers": ("bigint", [item.followers for item in items]),
             "posted_at": ("timestamptz", [item.created_at for item in items]),
         },
-        # A no-op update, so that a post known already comes back too.
-        tail="ON CONFLICT (network, external_id) DO UPDATE SET permalink = socialcare_mention.permalink "
-        "RETURNING network, external_id, id, xmax = 0, interaction_id",
+        tail="RETURNING network, external_id, id",
     )
-    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in returned}
-
-
-def _link(pairs: list[tuple[int, Inbound]], threads: Threads) -> None:
-    rows.run(
-        "UPDATE socialcare_mention m SET interaction_id = n.interaction_id, thread = n.thread "
-        "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS n(id, interaction_id, thread) WHERE m.id = n.id",
-        (
-            [mention for mention, _ in pairs],
-            [one.interaction_id for _, one in pairs],
-            [threads.find(one.thread) for _, one in pairs],
-        ),
-    )
+    return {(row[0], row[1]): row[2] for row in returned}
 
 
 def _count_reposts(reposts: list[Inbound]) -> None:
@@ -145,7 +140,8 @@ def _count_reposts(reposts: list[Inbound]) -> None:
     found = {
         row[0]
         for row in rows.run(
-            _REPOST, ([network for network, _ in keys], [post for _, post in keys], [counts[key] for key in keys])
+            _REPOST,
+            ([network for network, _ in keys], [post for _, post in keys], [counts[key] for key in keys]),
         )
     }
     early = [one for one in reposts if one.item.in_reply_to not in found]
@@ -177,7 +173,9 @@ def _apply_awaited(created: list[Inbound]) -> None:
 
 def follow_changes(changes: list[Inbound]) -> None:
     """Edits and deletions on the network change the mention too."""
-    for one in sorted(changes, key=lambda change: (change.item.edited_at is None, str(change.item.edited_at))):
+    for one in sorted(
+        changes, key=lambda change: (change.item.edited_at is None, str(change.item.edited_at))
+    ):
         if one.item.event == Event.EDITED:
             _edit(one.channel.kind, one.item.id, one.item.text, one.item.edited_at)
         else:
@@ -224,7 +222,13 @@ def decide(mention_id: int, verdict: str, *, by: User) -> Mention:
         if verdict in OPENING_VERDICTS and mention.interaction_id is None:
             mention.interaction_id = _open_from(mention)
         mention.save()
-        activities.record("mention.decided", by=by, interaction_id=mention.interaction_id, mention=mention.pk, verdict=verdict)
+        activities.record(
+            "mention.decided",
+            by=by,
+            interaction_id=mention.interaction_id,
+            mention=mention.pk,
+            verdict=verdict,
+        )
         publish(events.MentionDecided(mention_id=mention.pk, verdict=verdict))
         interactions.tell([(streams.EVENTS, "mention.decided", {"mention": mention.pk, "verdict": verdict})])
     return mention
@@ -263,7 +267,9 @@ def correct(mention_id: int, changes: dict, *, by: User) -> Mention:
     allowed = {"language", "sentiment", "topic", "actionable"}
     unknown = set(changes) - allowed
     if unknown or not changes:
-        raise InvalidInput("Nothing to correct.", errors={name: "cannot be corrected" for name in sorted(unknown)})
+        raise InvalidInput(
+            "Nothing to correct.", errors={name: "cannot be corrected" for name in sorted(unknown)}
+        )
     with transaction.atomic():
         mention = Mention.objects.select_for_update().get(pk=mention_id)
         before = {name: getattr(mention, name) for name in changes}
@@ -271,6 +277,8 @@ def correct(mention_id: int, changes: dict, *, by: User) -> Mention:
             setattr(mention, name, value)
         mention.corrections = {**before, **mention.corrections}
         mention.save()
-        activities.record("mention.corrected", by=by, interaction_id=mention.interaction_id, mention=mention.pk, **changes)
+        activities.record(
+            "mention.corrected", by=by, interaction_id=mention.interaction_id, mention=mention.pk, **changes
+        )
         live.ring_streams([FEED])
     return mention

@@ -184,7 +184,9 @@ class SimulatedNetworks:
         raise Refused(404, "no such post")
 
     def _ledger(self, request: Request) -> dict:
+        network = request.argument("network")
         return self.ledger.summary(
+            network if network is None else _network(network),
             _whole(request.argument("after") or "0", 0, 2**62, "after"),
             _whole(request.argument("limit") or "100000", 1, 100_000, "limit"),
         )
@@ -320,7 +322,7 @@ def _author(author: object) -> str | dict:
     if isinstance(author, dict):
         names = ("id", "handle", "name")
         return {key: _optional_text(author[key], key) for key in names if author.get(key)}
-    return author
+    return name
 
 
 async def _answer(send: Callable, status: int, answer: dict | bytes, headers: dict | None = None) -> None:

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS play_items (
     number INTEGER PRIMARY KEY, network TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS play_items_of ON play_items (network, number);
 """
+POSTS = "SELECT * FROM posts WHERE (:network IS NULL OR network = :network)"
 PRIVATE_KINDS = {"sim-mail": "email", "sim-chat": "chat", "sim-phone": "sms"}
 
 
@@ -122,35 +123,42 @@ class Ledger:
         query = "SELECT * FROM posts WHERE network = ? ORDER BY number DESC LIMIT ?"
         return [_as_post(row) for row in self.db.execute(query, (network, limit))]
 
-    def summary(self, after: int, limit: int) -> dict:
-        """The whole ledger as JSON: posts, counts, and the same words said twice to the same thread."""
-        query = "SELECT * FROM posts WHERE number > ? ORDER BY number LIMIT ?"
-        rows = self.db.execute(query, (after, limit)).fetchall()
+    def summary(self, network: str | None, after: int, limit: int) -> dict:
+        """The ledger of one network or all: posts, counts, and the same words said twice to the same thread."""
+        ask = {"network": network, "after": after, "limit": limit}
+        rows = self.db.execute(f"{POSTS} AND number > :after ORDER BY number LIMIT :limit", ask).fetchall()
+        counts = self._counts("posts", "network", network)
         return {
             "posts": [_as_post(row) for row in rows],
             "next_after": rows[-1]["number"] if len(rows) == limit else None,
-            "counts": self._counts("SELECT network, count(*) FROM posts GROUP BY network"),
-            "total": self._number("SELECT count(*) FROM posts"),
-            "repeated_requests": self._number("SELECT coalesce(sum(requests - 1), 0) FROM posts"),
-            "duplicates": self._duplicates(),
-            "echoes": self._counts("SELECT state, count(*) FROM echoes GROUP BY state"),
+            "counts": counts,
+            "total": sum(counts.values()),
+            "repeated_requests": self._repeated(network),
+            "duplicates": self._duplicates(network),
+            "echoes": self._counts("echoes", "state", network),
             "behaviours": [dict(row) for row in self.db.execute("SELECT * FROM behaviours")],
             "callbacks": [dict(row) for row in self.db.execute("SELECT network, url, slug FROM callbacks")],
         }
 
-    def _counts(self, query: str) -> dict[str, int]:
-        return {row[0]: row[1] for row in self.db.execute(query)}
+    def _repeated(self, network: str | None) -> int:
+        query = "SELECT coalesce(sum(requests - 1), 0) FROM posts WHERE :network IS NULL OR network = :network"
+        return self.db.execute(query, {"network": network}).fetchone()[0]
 
-    def _duplicates(self) -> list[dict]:
+    def _counts(self, table: str, column: str, network: str | None) -> dict[str, int]:
+        query = (
+            f"SELECT {column}, count(*) FROM {table}"  # noqa: S608 — both names are ours
+            " WHERE :network IS NULL OR network = :network GROUP BY 1"
+        )
+        return {row[0]: row[1] for row in self.db.execute(query, {"network": network})}
+
+    def _duplicates(self, network: str | None) -> list[dict]:
         rows = self.db.execute(
             "SELECT network, in_reply_to, conversation, text, group_concat(id) AS ids, count(*) AS copies FROM posts"
-            " WHERE coalesce(in_reply_to, conversation) IS NOT NULL"
-            " GROUP BY network, in_reply_to, conversation, audience, text HAVING count(*) > 1 LIMIT 1000"
+            " WHERE coalesce(in_reply_to, conversation) IS NOT NULL AND (:network IS NULL OR network = :network)"
+            " GROUP BY network, in_reply_to, conversation, audience, text HAVING count(*) > 1 LIMIT 1000",
+            {"network": network},
         )
         return [{**dict(row), "ids": row["ids"].split(",")} for row in rows]
-
-    def _number(self, query: str) -> int:
-        return self.db.execute(query).fetchone()[0]
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self.db)

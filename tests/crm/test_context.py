@@ -30,18 +30,24 @@ def known(name="Carol"):
     return customer
 
 
-def contact(customer, *, kind="x", days=1, text="It was charged twice", answer="", by=None, team=None, **fields):
+def contact(
+    customer, *, kind="x", days=1, text="It was charged twice", answer="", by=None, team=None, **fields
+):
     at = timezone.now() - timedelta(days=days)
     where = channel(kind, f"{kind}-brand")
     ticket_fields = fields.pop("ticket", {})
-    ticket = Ticket.objects.create(customer=customer, brand=where.brand, subject=text[:100], team=team, **ticket_fields)
+    ticket = Ticket.objects.create(
+        customer=customer, brand=where.brand, subject=text[:100], team=team, **ticket_fields
+    )
     Ticket.objects.filter(pk=ticket.pk).update(opened_at=at)
     one = Interaction.objects.create(
         channel=where, customer=customer, identity=customer.identities.first(), ticket=ticket, thread=ticket.pk,
         family="social", team=team, received_at=at, first_message_at=at, last_message_at=at, **fields,
     )  # fmt: skip
     said = {"channel": where, "interaction": one, "audience": "public"}
-    Message.objects.create(**said, direction="inbound", author_name="@carol", text=text, at=at, sentiment=-0.6)
+    Message.objects.create(
+        **said, direction="inbound", author_name="@carol", text=text, at=at, sentiment=-0.6
+    )
     if answer:
         Message.objects.create(
             **said, direction="outbound", state="sent", author=by, text=answer, at=at + timedelta(minutes=5)
@@ -50,7 +56,7 @@ def contact(customer, *, kind="x", days=1, text="It was charged twice", answer="
 
 
 def closed(**fields):
-    at = timezone.now() - timedelta(days=1)
+    at = timezone.now() - timedelta(days=2, minutes=1)
     return {"status": "closed", "closed_at": at, "ticket": {"status": "solved", "solved_at": at}, **fields}
 
 
@@ -75,10 +81,20 @@ def test_the_card_says_who_answered_where_and_what_is_open():
     one = contact(carol, answer="We look into it", by=alice)
     shown = card(carol, alice)
     talked = shown["answers"]["already_talked_to"]
-    assert (talked["yes"], talked["by"], talked["channel"], talked["interaction"]) == (True, "Alice", "x", one.pk)
+    assert (talked["yes"], talked["by"], talked["channel"], talked["interaction"]) == (
+        True,
+        "Alice",
+        "x",
+        one.pk,
+    )
     assert talked["text"].startswith("Yes, Alice, on X, 23 hours ago")
     assert shown["answers"]["still_open"] == [
-        {"number": one.ticket.number, "subject": "It was charged twice", "status": "new", "ticket": one.ticket_id}
+        {
+            "number": one.ticket.number,
+            "subject": "It was charged twice",
+            "status": "new",
+            "ticket": one.ticket_id,
+        }
     ]
     assert shown["ticket"]["number"] == one.ticket.number
     assert [line["text"] for line in shown["history"]] == ["We look into it", "It was charged twice"]
@@ -112,7 +128,7 @@ def test_the_outcome_says_whether_the_customer_got_what_was_needed():
     alice, carol = reader(), known()
     contact(carol, **closed(outcome="solved"))
     got = card(carol, alice)["answers"]["got_what_was_needed"]
-    assert got == {"yes": True, "text": "Yes: the last contact ended as “Refund booked”, 1 day ago."}
+    assert got == {"yes": True, "text": "Yes: the last contact ended as “Refund booked”, 2 days ago."}
     Interaction.objects.update(outcome="unsolved")
     assert card(carol, alice)["answers"]["got_what_was_needed"]["yes"] is False
 
@@ -135,7 +151,11 @@ def test_words_of_a_restricted_team_are_left_out_but_that_there_was_contact_is_n
     assert [(line["text"], line["barred"]) for line in outside["history"]] == [("", True), ("", True)]
     assert outside["answers"]["already_talked_to"]["by"] == "Lea"
     assert outside["ticket"]["subject"] == "" and outside["sentiment"]["now"] is None
-    for may_read in (reader("Leo", team=legal), reader("Ada", role=Role.ADMINISTRATOR), reader("Sven", role=Role.SUPERVISOR)):
+    for may_read in (
+        reader("Leo", team=legal),
+        reader("Ada", role=Role.ADMINISTRATOR),
+        reader("Sven", role=Role.SUPERVISOR),
+    ):
         assert "our secret" in str(card(carol, may_read))
 
 
@@ -173,7 +193,7 @@ def test_many_readers_of_many_customers_are_one_statement():
     people = [known(f"Customer {number}") for number in range(5)]
     for one in people:
         contact(one, text=f"Question of {one.name}")
-    with CaptureQueriesContext(connection, ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         found = context.cards([(one.pk, user) for one in people for user in (alice, bob)])
     assert len(asked) == 1
     assert len(found) == 10

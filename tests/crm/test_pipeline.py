@@ -40,7 +40,14 @@ def channel():
 
 
 def item(ident, author="c1", text=COMPLAINT, at="2026-01-01T10:00:00Z", kind="mention", **more):
-    return {"id": ident, "kind": kind, "text": text, "created_at": at, "author": {"id": author, "handle": author}, **more}
+    return {
+        "id": ident,
+        "kind": kind,
+        "text": text,
+        "created_at": at,
+        "author": {"id": author, "handle": author},
+        **more,
+    }
 
 
 def feed(channel, *items):
@@ -78,7 +85,11 @@ def test_a_second_customer_in_the_thread_gets_his_own_ticket(channel):
 
 
 def test_the_brands_answer_is_ours_and_stops_the_clock(channel):
-    feed(channel, item("1"), item("2", author="brand", text="On it", kind="reply", in_reply_to="1", at="2026-01-01T10:05:00Z"))
+    feed(
+        channel,
+        item("1"),
+        item("2", author="brand", text="On it", kind="reply", in_reply_to="1", at="2026-01-01T10:05:00Z"),
+    )
     interaction = Interaction.objects.get()
     assert interaction.waiting_since is None
     assert interaction.first_response_at.isoformat() == "2026-01-01T10:05:00+00:00"
@@ -87,7 +98,10 @@ def test_the_brands_answer_is_ours_and_stops_the_clock(channel):
 
 
 def test_an_answer_before_its_question_is_adopted(channel):
-    feed(channel, item("2", author="brand", text="On it", kind="reply", in_reply_to="1", at="2026-01-01T10:05:00Z"))
+    feed(
+        channel,
+        item("2", author="brand", text="On it", kind="reply", in_reply_to="1", at="2026-01-01T10:05:00Z"),
+    )
     feed(channel, item("1"))
     assert Message.objects.get(external_id="2").interaction == Interaction.objects.get()
 
@@ -161,7 +175,12 @@ def test_what_breaks_the_rules_is_quarantined_with_a_reason_and_can_be_corrected
 def test_an_offer_goes_to_the_agent_and_capacity_holds(channel):
     user = User.objects.create_user("a@example.com", "x", role=Role.AGENT)
     agent = Agent.objects.create(
-        user=user, languages=["en"], capacity=6, chosen="available", seen_at=timezone.now(), seen_on_socket=True
+        user=user,
+        languages=["en"],
+        capacity=6,
+        chosen="available",
+        seen_at=timezone.now(),
+        seen_on_socket=True,
     )
     belt = Conveyor()
     belt.start()

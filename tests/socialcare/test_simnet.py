@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of the test"
+NUMBERS = itertools.count(1)
 TOKEN = {"Authorization": "Bearer test"}
 
 
@@ -61,6 +63,7 @@ class Simnet:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.network = "sim-x"
         self.start()
 
     def start(self) -> None:
@@ -77,23 +80,50 @@ class Simnet:
         self.process.stdout.close()
         return code
 
-    def post(self, text: str = "We are on it", key: str | None = None, network: str = "sim-x", **fields):
-        return self.client.post(f"/{network}/posts", json={"text": text, "idempotency_key": key, **fields})
+    def post(self, text: str = "We are on it", key: str | None = None, **fields):
+        return self.client.post(
+            f"/{self.network}/posts", json={"text": text, "idempotency_key": key, **fields}
+        )
 
-    def behave(self, mode: str, count: int | None = 1, seconds: float | None = None, network: str = "sim-x"):
-        data = {"network": network, "mode": mode, "count": count, "seconds": seconds}
+    def behave(self, mode: str, count: int | None = 1, seconds: float | None = None):
+        data = {"network": self.network, "mode": mode, "count": count, "seconds": seconds}
         assert self.client.post("/behaviour", json=data).status_code == 200
 
-    def listen(self, listener: Listener, network: str = "sim-x") -> None:
-        data = {"network": network, "url": listener.url, "secret": SECRET}
+    def listen(self, listener: Listener) -> None:
+        data = {"network": self.network, "url": listener.url, "secret": SECRET}
         assert self.client.post("/callbacks", json=data).status_code == 200
 
     def ledger(self) -> dict:
-        return self.client.get("/ledger").json()
+        return self.client.get("/ledger", params={"network": self.network}).json()
+
+    def found(self, key: str) -> list[dict]:
+        answer = self.client.get(f"/{self.network}/posts/", params={"idempotency_key": key})
+        return answer.json()["results"]
+
+    def playing(self) -> dict:
+        return self.client.get(f"/{self.network}/play").json()
+
+    def play(self, items: list[dict], rate: float = 1):
+        return self.client.post(f"/{self.network}/play", json={"items": items, "rate": rate})
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    running = Simnet(tmp_path_factory.mktemp("simnet"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture
-def simnet(tmp_path):
+def simnet(shared):
+    """The shared process with a network of this test's own."""
+    shared.network = f"sim-{next(NUMBERS)}"
+    return shared
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A process that the test may kill."""
     running = Simnet(tmp_path)
     yield running
     if running.process.poll() is None:
@@ -136,17 +166,17 @@ def test_fifty_requests_at_once_with_one_key_make_one_post(simnet):
     for thread in threads:
         thread.join()
     assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
-    assert simnet.ledger()["counts"] == {"sim-x": 1}
+    assert simnet.ledger()["counts"] == {simnet.network: 1}
 
 
 def test_a_post_can_be_looked_up_by_its_key_and_only_on_its_network(simnet):
     made = simnet.post(key="k 1/ü").json()
-    found = simnet.client.get("/sim-x/posts/", params={"idempotency_key": "k 1/ü"}).json()["results"]
+    found = simnet.found("k 1/ü")
     assert [post["id"] for post in found] == [made["id"]]
     assert simnet.client.get("/sim-mail/posts/", params={"idempotency_key": "k 1/ü"}).json() == {
         "results": []
     }
-    assert simnet.client.get(f"/sim-x/posts/{made['id']}").json()["text"] == "We are on it"
+    assert simnet.client.get(f"/{simnet.network}/posts/{made['id']}").json()["text"] == "We are on it"
 
 
 def test_the_same_words_twice_in_one_thread_are_listed_as_a_duplicate(simnet):
@@ -172,14 +202,14 @@ def test_the_same_words_twice_in_one_thread_are_listed_as_a_duplicate(simnet):
     ],
 )
 def test_a_broken_post_is_refused_and_nothing_kept(simnet, data, status):
-    assert simnet.client.post("/sim-x/posts", json=data).status_code == status
+    assert simnet.client.post(f"/{simnet.network}/posts", json=data).status_code == status
     assert simnet.ledger()["total"] == 0
 
 
 def test_hostile_requests_get_a_clear_4xx(simnet):
     def send(content, **headers):
         kept = {"Content-Type": "application/json", **headers}
-        return simnet.client.post("/sim-x/posts", content=content, headers=kept).status_code
+        return simnet.client.post(f"/{simnet.network}/posts", content=content, headers=kept).status_code
 
     assert send(b"[" * 100_000) == 400
     assert send(b'{"text": "\\ud800"}') == 422
@@ -206,8 +236,10 @@ def test_an_error_answers_as_often_as_told_and_posts_nothing(simnet, mode, statu
 def test_late_answers_late_and_the_post_can_be_found_before(simnet):
     simnet.behave("late", seconds=0.6)
     with pytest.raises(httpx.ReadTimeout):
-        simnet.client.post("/sim-x/posts", json={"text": "a", "idempotency_key": "k1"}, timeout=0.2)
-    found = simnet.client.get("/sim-x/posts/", params={"idempotency_key": "k1"}).json()["results"]
+        simnet.client.post(
+            f"/{simnet.network}/posts", json={"text": "a", "idempotency_key": "k1"}, timeout=0.2
+        )
+    found = simnet.found("k1")
     assert len(found) == 1
     simnet.behave("late", seconds=0.3)
     before = time.monotonic()
@@ -220,7 +252,7 @@ def test_a_cut_connection_leaves_what_its_mode_says(simnet, mode, posted):
     simnet.behave(mode, seconds=0.2)
     with pytest.raises(httpx.RemoteProtocolError):
         simnet.post(key="k1")
-    found = simnet.client.get("/sim-x/posts/", params={"idempotency_key": "k1"}).json()["results"]
+    found = simnet.found("k1")
     assert len(found) == posted
     assert simnet.post(key="k1").status_code == (200 if posted else 201)
 
@@ -246,7 +278,7 @@ def test_a_post_is_echoed_once_signed_through_the_public_door(simnet, listener):
     made = simnet.post(in_reply_to="p1", conversation="c1", author={"id": "77", "handle": "acme"}).json()
     wait_until(lambda: simnet.ledger()["echoes"] == {"done": 1})
     ((path, headers, body),) = listener.came
-    assert path == "/api/v1/deliveries/sim-x/"
+    assert path == f"/api/v1/deliveries/{simnet.network}/"
     stamp, code = (part.split("=", 1)[1] for part in headers["X-Earshot-Signature"].split(","))
     assert abs(time.time() - int(stamp)) < 10
     assert code == hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
@@ -260,8 +292,9 @@ def test_a_post_is_echoed_once_signed_through_the_public_door(simnet, listener):
     [("sim-x", "direct_message"), ("sim-mail", "email"), ("sim-chat", "chat"), ("sim-phone", "sms")],
 )
 def test_a_private_post_is_echoed_in_the_kind_of_its_network(simnet, listener, network, kind):
-    simnet.listen(listener, network)
-    simnet.post(network=network, audience="private", author="acme")
+    simnet.network = network
+    simnet.listen(listener)
+    simnet.post(audience="private", author="acme")
     wait_until(lambda: listener.came)
     assert listener.items()[0]["kind"] == kind
     assert listener.items()[0]["author"]["handle"] == "acme"
@@ -289,16 +322,16 @@ def test_an_echo_is_tried_until_the_door_takes_it_and_not_after_a_refusal(simnet
     assert len(listener.came) == 5
 
 
-def test_a_kill_keeps_posts_faults_and_the_echoes_still_owed(simnet, listener):
-    made = simnet.post(key="k1").json()
-    simnet.behave("error_500", count=1)
-    assert simnet.ledger()["echoes"] == {"waiting": 1}
-    assert simnet.stop(signal.SIGKILL) == -signal.SIGKILL
-    simnet.start()
-    assert [post["id"] for post in simnet.ledger()["posts"]] == [made["id"]]
-    assert [simnet.post(key="k1").status_code for _ in range(2)] == [500, 200]
-    simnet.listen(listener)
-    wait_until(lambda: simnet.ledger()["echoes"] == {"done": 1})
+def test_a_kill_keeps_posts_faults_and_the_echoes_still_owed(own, listener):
+    made = own.post(key="k1").json()
+    own.behave("error_500", count=1)
+    assert own.ledger()["echoes"] == {"waiting": 1}
+    assert own.stop(signal.SIGKILL) == -signal.SIGKILL
+    own.start()
+    assert [post["id"] for post in own.ledger()["posts"]] == [made["id"]]
+    assert [own.post(key="k1").status_code for _ in range(2)] == [500, 200]
+    own.listen(listener)
+    wait_until(lambda: own.ledger()["echoes"] == {"done": 1})
     assert [item["id"] for item in listener.items()] == [made["id"]]
 
 
@@ -306,57 +339,65 @@ def test_a_play_delivers_all_items_in_order_at_its_rate_and_fills_in_what_they_l
     simnet.listen(listener)
     items = [{"kind": "mention", "text": f"Item {n}", "author": {"id": "a"}} for n in range(20)]
     before = time.monotonic()
-    started = simnet.client.post("/sim-x/play", json={"items": items, "rate": 20})
+    started = simnet.play(items, 20)
     assert (started.status_code, started.json()["running"], started.json()["total"]) == (202, True, 20)
-    assert simnet.client.post("/sim-x/play", json={"items": items}).status_code == 409
-    wait_until(lambda: not simnet.client.get("/sim-x/play").json()["running"])
+    assert simnet.play(items).status_code == 409
+    wait_until(lambda: not simnet.playing()["running"])
     assert 0.7 < time.monotonic() - before < 3
     assert [item["text"] for item in listener.items()] == [f"Item {n}" for n in range(20)]
     assert len({item["id"] for item in listener.items()}) == 20
     assert all(item["created_at"].endswith("Z") for item in listener.items())
-    assert simnet.client.get("/sim-x/play").json()["sent"] == 20
+    assert simnet.playing()["sent"] == 20
 
 
 def test_a_play_can_be_stopped(simnet, listener):
     simnet.listen(listener)
     items = [{"id": str(n), "kind": "mention", "text": "a", "author": {"id": "a"}} for n in range(500)]
-    simnet.client.post("/sim-x/play", json={"items": items, "rate": 10})
+    simnet.play(items, 10)
     wait_until(lambda: listener.came)
-    status = simnet.client.delete("/sim-x/play").json()
+    status = simnet.client.delete(f"/{simnet.network}/play").json()
     assert (status["running"], status["waiting"]) == (False, 0)
     came = len(listener.came)
     time.sleep(0.4)
     assert len(listener.came) == came < 500
-    assert simnet.client.post("/sim-x/play", json={"items": items[:1], "rate": 10}).status_code == 202
+    assert simnet.play(items[:1], 10).status_code == 202
 
 
-def test_a_play_goes_on_after_a_kill_and_a_closed_door_without_losing_an_item(simnet, listener):
-    simnet.listen(listener)
+def test_a_play_goes_on_after_a_kill_and_a_closed_door_without_losing_an_item(own, listener):
+    own.listen(listener)
     listener.statuses = [503]
     items = [{"id": str(n), "kind": "mention", "text": "a", "author": {"id": "a"}} for n in range(60)]
-    simnet.client.post("/sim-x/play", json={"items": items, "rate": 60})
+    own.play(items, 60)
     wait_until(lambda: len(listener.came) > 3)
-    simnet.stop(signal.SIGKILL)
-    simnet.start()
-    wait_until(lambda: not simnet.client.get("/sim-x/play").json()["running"])
+    own.stop(signal.SIGKILL)
+    own.start()
+    wait_until(lambda: not own.playing()["running"])
     assert {item["id"] for item in listener.items()} == {str(n) for n in range(60)}
 
 
-def test_sigterm_ends_it_soon_even_while_an_answer_is_held_back(simnet):
-    simnet.behave("never", seconds=60)
+def test_sigterm_ends_it_soon_even_while_an_answer_is_held_back(own):
+    own.behave("never", seconds=60)
+
+    outcomes = []
 
     def ask() -> None:
-        with pytest.raises(httpx.HTTPError):
-            httpx.post(f"{simnet.client.base_url}sim-x/posts", json={"text": "a"}, headers=TOKEN, timeout=20)
+        try:
+            answer = httpx.post(
+                f"{own.client.base_url}sim-x/posts", json={"text": "a"}, headers=TOKEN, timeout=20
+            )
+        except httpx.HTTPError:
+            outcomes.append("cut")
+        else:
+            outcomes.append("cut" if answer.status_code >= 500 else answer.status_code)
 
     thread = threading.Thread(target=ask)
     thread.start()
-    wait_until(lambda: simnet.ledger()["total"] == 1)
+    wait_until(lambda: own.ledger()["total"] == 1)
     before = time.monotonic()
-    assert simnet.stop() in (0, -signal.SIGTERM)
+    assert own.stop() in (0, -signal.SIGTERM)
     assert time.monotonic() - before < 6
     thread.join(10)
-    assert not thread.is_alive()
+    assert outcomes == ["cut"]
 
 
 def test_a_taken_port_is_said_and_not_waited_for(simnet):

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: str) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         users = get_user_model().objects
-        email = users.normalize_email(options["email"].strip())
+        email = users.normalize_email(options["email"].strip()).lower()
         if users.filter(email__iexact=email).exists():
             self.stdout.write(f"{email} is there already.")
             return

@@ -1,0 +1,213 @@
+"""One read serializer a noun, one small input an act."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from crm.choices import Audience, TicketStatus
+from crm.models import (
+    Channel,
+    Customer,
+    Delivery,
+    Identity,
+    Interaction,
+    Macro,
+    Message,
+    Team,
+    Ticket,
+    User,
+)
+from crm.services.messages import LONGEST_TEXT
+
+LONGEST_NOTE = 10_000
+
+
+class SlugRef(serializers.SlugRelatedField):
+    """Another row by its slug; read only, loaded with `select_related`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(slug_field="slug", read_only=True, **kwargs)
+
+
+# --- Nouns
+
+
+class TeamSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Team
+        fields = ["id", "slug", "name", "visibility"]
+
+
+class UserSerializer(serializers.ModelSerializer):
+    """A colleague. The login is nobody else's business."""
+
+    team = SlugRef()
+    initials = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = User
+        fields = ["id", "name", "initials", "alias", "role", "team", "is_active"]
+
+
+class IdentitySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Identity
+        fields = [
+            "id", "customer", "kind", "value", "handle", "name", "followers", "verified", "claims", "created_at",
+        ]  # fmt: skip
+
+
+class CustomerSerializer(serializers.ModelSerializer):
+    identities = IdentitySerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Customer
+        fields = [
+            "id", "name", "language", "value", "vip", "public_figure", "verified_before_disclosure", "note", "created_at",
+            "identities",
+        ]  # fmt: skip
+
+
+class InteractionSerializer(serializers.ModelSerializer):
+    channel = SlugRef()
+    kind = serializers.CharField(source="channel.kind", read_only=True)
+    team = SlugRef()
+
+    class Meta:
+        model = Interaction
+        fields = [
+            "id", "channel", "kind", "customer", "identity", "ticket", "thread", "family", "audience", "status", "team",
+            "assigned_to", "folded_into", "language", "topic", "required_skills", "priority_parts", "judgement", "sentiment",
+            "reach", "opened_at", "received_at", "first_message_at", "last_message_at", "waiting_since",
+            "first_response_at", "closed_at", "reason", "outcome",
+        ]  # fmt: skip
+
+
+class MessageSerializer(serializers.ModelSerializer):
+    channel = SlugRef()
+
+    class Meta:
+        model = Message
+        fields = [
+            "id", "interaction", "channel", "external_id", "direction", "audience", "state", "author", "author_name",
+            "identity", "title", "text", "media", "versions", "courtesy", "sentiment", "sentiment_words", "in_reply_to",
+            "error", "at", "created_at", "sent_at", "edited_at", "deleted_at",
+        ]  # fmt: skip
+
+
+class TicketSerializer(serializers.ModelSerializer):
+    number = serializers.IntegerField(read_only=True)
+    brand = SlugRef()
+    team = SlugRef()
+
+    class Meta:
+        model = Ticket
+        fields = [
+            "id", "number", "customer", "brand", "subject", "status", "topic", "team", "owner", "continues", "folded_into",
+            "promised_by", "promise", "opened_at", "updated_at", "due_at", "solved_at",
+        ]  # fmt: skip
+
+
+class ChannelSerializer(serializers.ModelSerializer):
+    """An endpoint of ours; its token and secrets never leave."""
+
+    brand = SlugRef()
+    family = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Channel
+        fields = ["id", "slug", "name", "kind", "family", "brand", "connector", "is_active"]
+
+
+class DeliverySerializer(serializers.ModelSerializer):
+    channel = SlugRef()
+    interaction = serializers.IntegerField(source="interaction_id", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Delivery
+        fields = [
+            "id", "channel", "external_id", "event", "state", "outcome", "copies", "attempts", "error", "interaction",
+            "received_at", "done_at",
+        ]  # fmt: skip
+
+
+class DeliveryDetailSerializer(DeliverySerializer):
+    """With the item as it came; bytes that are no text are shown escaped."""
+
+    raw = serializers.SerializerMethodField()
+
+    class Meta(DeliverySerializer.Meta):
+        fields = [*DeliverySerializer.Meta.fields, "raw"]
+
+    def get_raw(self, delivery: Delivery) -> str:
+        return bytes(delivery.raw).decode("utf-8", "backslashreplace")
+
+
+class MacroSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Macro
+        fields = ["id", "slug", "name", "language", "text"]
+
+
+class EventSerializer(serializers.Serializer):
+    """One event of the feed."""
+
+    seq = serializers.IntegerField()
+    type = serializers.CharField()
+    at = serializers.DateTimeField()
+    data = serializers.DictField()
+
+
+class FeedSerializer(serializers.Serializer):
+    """A stretch of the feed; `seq` is its newest number: go on with `?after=` the last event's."""
+
+    events = EventSerializer(many=True)
+    seq = serializers.IntegerField()
+
+
+# --- Acts
+
+
+class Edit(serializers.Serializer):
+    """Some fields of a thing; what is not named stays."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "partial": True})
+
+    def validate(self, attrs: dict) -> dict:
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown or not attrs:
+            raise serializers.ValidationError(
+                {name: "cannot be changed" for name in unknown} or "Name at least one field to change."
+            )
+        return attrs
+
+
+class CustomerEdit(Edit):
+    name = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTE)
+    language = serializers.RegexField(r"^([a-z]{2,3}(-[A-Za-z]{2,4})?)?$", allow_blank=True, max_length=8)
+    note = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTE)
+    vip = serializers.BooleanField()
+    verified_before_disclosure = serializers.BooleanField()
+
+
+class TicketEdit(Edit):
+    subject = serializers.CharField(max_length=200)
+    status = serializers.ChoiceField(TicketStatus.choices)
+    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+
+
+class ReplyInput(serializers.Serializer):
+    """`audience` left out: the one the customer wrote in."""
+
+    text = serializers.CharField(max_length=LONGEST_TEXT)
+    audience = serializers.ChoiceField([Audience.PUBLIC, Audience.PRIVATE], required=False, allow_null=True)
+
+
+class NoteInput(serializers.Serializer):
+    text = serializers.CharField(max_length=LONGEST_TEXT)
+
+
+class CloseInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=40, allow_blank=True, default="")
+    outcome = serializers.CharField(max_length=40, allow_blank=True, default="")

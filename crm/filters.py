@@ -1,0 +1,276 @@
+"""What lists of the floor can be narrowed by: the same for pages and REST."""
+
+from typing import Any
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db.models import Q, QuerySet
+from django.forms import IntegerField
+from django_filters import (
+    BooleanFilter,
+    CharFilter,
+    ChoiceFilter,
+    FilterSet,
+    IsoDateTimeFilter,
+    MultipleChoiceFilter,
+    NumberFilter,
+)
+
+from crm.choices import (
+    Audience,
+    ChannelKind,
+    DeliveryOutcome,
+    DeliveryState,
+    Direction,
+    Event,
+    Family,
+    InteractionStatus,
+    MessageState,
+    Role,
+    TeamVisibility,
+    TicketStatus,
+)
+from crm.models import Channel, Customer, Delivery, Identity, Interaction, Macro, Message, Team, Ticket, User
+
+BIGGEST_ID = 2**63 - 1
+LONGEST_SEARCH = 200
+FIRST_TICKET = 1000
+
+
+class IdFilter(NumberFilter):
+    """The id of another row."""
+
+    field_class = IntegerField
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, validators=[MinValueValidator(1), MaxValueValidator(BIGGEST_ID)], **kwargs)
+
+    def get_max_validator(self) -> None:
+        return None
+
+
+class SlugFilter(CharFilter):
+    """The slug of another row."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, max_length=50, **kwargs)
+
+
+class SearchFilter(CharFilter):
+    """`?search=`: what a person types."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, max_length=LONGEST_SEARCH, **kwargs)
+
+
+class CustomerFilter(FilterSet):
+    """Customers by what is known of them."""
+
+    search = SearchFilter(method="find", label="Name, handle, e-mail address or number.")
+    language = CharFilter(max_length=8)
+    vip = BooleanFilter()
+    kind = ChoiceFilter(method="by_kind", choices=ChannelKind.choices, label="Has an address of this kind.")
+    created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Customer
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        return queryset.filter(pk__in=customers_like(words))
+
+    def by_kind(self, queryset: QuerySet, name: str, kind: str) -> QuerySet:
+        return queryset.filter(pk__in=Identity.objects.filter(kind=kind).values("customer_id"))
+
+
+def customers_like(words: str) -> QuerySet:
+    """Ids of customers by name or address; one or two letters are a beginning, more may stand anywhere."""
+    how = "istartswith" if len(words) < 3 else "icontains"
+    handle = words.removeprefix("@")
+    named = Customer.objects.filter(**{f"name__{how}": words}).values("pk")
+    known = Identity.objects.filter(
+        Q(**{f"handle__{how}": handle}) | Q(**{f"value__{how}": words}) | Q(**{f"name__{how}": words})
+    )
+    # A union, not an OR over a join: each side can use its own index.
+    return named.union(known.values("customer_id"))
+
+
+class IdentityFilter(FilterSet):
+    """Addresses of customers."""
+
+    search = SearchFilter(method="find", label="Handle, name or value.")
+    customer = IdFilter()
+    kind = ChoiceFilter(choices=ChannelKind.choices)
+    value = CharFilter(max_length=255)
+    handle = CharFilter(lookup_expr="iexact", max_length=255)
+    verified = BooleanFilter()
+
+    class Meta:
+        model = Identity
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        handle = words.removeprefix("@")
+        return queryset.filter(
+            Q(handle__icontains=handle) | Q(name__icontains=words) | Q(value__icontains=words)
+        )
+
+
+class InteractionFilter(FilterSet):
+    """Contacts by customer, channel, state and holder."""
+
+    search = SearchFilter(method="find", label="Customer's name, or the subject of the ticket.")
+    customer = IdFilter()
+    ticket = IdFilter()
+    thread = IdFilter()
+    channel = SlugFilter(field_name="channel__slug")
+    kind = ChoiceFilter(field_name="channel__kind", choices=ChannelKind.choices)
+    family = MultipleChoiceFilter(choices=Family.choices)
+    audience = ChoiceFilter(choices=Audience.choices)
+    status = ChoiceFilter(choices=InteractionStatus.choices)
+    team = SlugFilter(field_name="team__slug")
+    assigned_to = IdFilter()
+    unassigned = BooleanFilter(field_name="assigned_to", lookup_expr="isnull")
+    waiting = BooleanFilter(field_name="waiting_since", lookup_expr="isnull", exclude=True)
+    topic = CharFilter(max_length=30)
+    language = CharFilter(max_length=8)
+    opened_after = IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
+    opened_before = IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+
+    class Meta:
+        model = Interaction
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        return queryset.filter(Q(customer__name__icontains=words) | Q(ticket__subject__icontains=words))
+
+
+class MessageFilter(FilterSet):
+    """Words by interaction, direction and state."""
+
+    search = SearchFilter(field_name="text", lookup_expr="icontains", label="Words of the message.")
+    interaction = IdFilter()
+    customer = IdFilter(field_name="interaction__customer")
+    channel = SlugFilter(field_name="channel__slug")
+    external_id = CharFilter(max_length=255)
+    direction = ChoiceFilter(choices=Direction.choices)
+    audience = ChoiceFilter(choices=Audience.choices)
+    state = MultipleChoiceFilter(choices=MessageState.choices)
+    courtesy = BooleanFilter()
+    after = IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    before = IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+    class Meta:
+        model = Message
+        fields: list[str] = []
+
+
+class TicketFilter(FilterSet):
+    """Problems by number, customer, state and owner."""
+
+    search = SearchFilter(method="find", label="Number, subject or customer's name.")
+    number = NumberFilter(method="by_number", field_class=IntegerField, min_value=1, max_value=BIGGEST_ID)
+    customer = IdFilter()
+    brand = SlugFilter(field_name="brand__slug")
+    status = MultipleChoiceFilter(choices=TicketStatus.choices)
+    topic = CharFilter(max_length=30)
+    team = SlugFilter(field_name="team__slug")
+    owner = IdFilter()
+    unowned = BooleanFilter(field_name="owner", lookup_expr="isnull")
+    is_open = BooleanFilter(method="by_open", label="Neither solved nor closed nor folded.")
+    due_before = IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
+    opened_after = IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
+    opened_before = IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+
+    class Meta:
+        model = Ticket
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        number = words.strip().removeprefix("#")
+        found = Q(subject__icontains=words) | Q(customer__name__icontains=words)
+        if number.isascii() and number.isdecimal() and len(number) < 19:
+            found |= Q(pk=int(number) - FIRST_TICKET)
+        return queryset.filter(found)
+
+    def by_number(self, queryset: QuerySet, name: str, number: Any) -> QuerySet:
+        return queryset.filter(pk=int(number) - FIRST_TICKET)
+
+    def by_open(self, queryset: QuerySet, name: str, wanted: bool) -> QuerySet:
+        over = [TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED]
+        return queryset.exclude(status__in=over) if wanted else queryset.filter(status__in=over)
+
+
+class ChannelFilter(FilterSet):
+    """Endpoints of ours."""
+
+    search = SearchFilter(method="find", label="Slug or name.")
+    kind = ChoiceFilter(choices=ChannelKind.choices)
+    brand = SlugFilter(field_name="brand__slug")
+    is_active = BooleanFilter()
+
+    class Meta:
+        model = Channel
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        return queryset.filter(Q(slug__icontains=words) | Q(name__icontains=words))
+
+
+class DeliveryFilter(FilterSet):
+    """What arrived, by channel and state."""
+
+    search = SearchFilter(method="find", label="The item's id, or words of the error.")
+    channel = SlugFilter(field_name="channel__slug")
+    state = MultipleChoiceFilter(choices=DeliveryState.choices)
+    outcome = MultipleChoiceFilter(choices=DeliveryOutcome.choices)
+    event = ChoiceFilter(choices=Event.choices)
+    external_id = CharFilter(max_length=255)
+    interaction = IdFilter(field_name="interaction_id")
+    received_after = IsoDateTimeFilter(field_name="received_at", lookup_expr="gte")
+    received_before = IsoDateTimeFilter(field_name="received_at", lookup_expr="lt")
+
+    class Meta:
+        model = Delivery
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        return queryset.filter(Q(external_id=words) | Q(error__icontains=words))
+
+
+class MacroFilter(FilterSet):
+    """Canned replies."""
+
+    search = SearchFilter(method="find", label="Name or words.")
+    language = CharFilter(max_length=8)
+
+    class Meta:
+        model = Macro
+        fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        return queryset.filter(Q(name__icontains=words) | Q(text__icontains=words))
+
+
+class TeamFilter(FilterSet):
+    """Teams by name."""
+
+    search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
+    visibility = ChoiceFilter(choices=TeamVisibility.choices)
+
+    class Meta:
+        model = Team
+        fields: list[str] = []
+
+
+class UserFilter(FilterSet):
+    """People by name, role and team."""
+
+    search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
+    role = MultipleChoiceFilter(choices=Role.choices)
+    team = SlugFilter(field_name="team__slug")
+    is_active = BooleanFilter()
+
+    class Meta:
+        model = User
+        fields: list[str] = []

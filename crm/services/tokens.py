@@ -1,0 +1,84 @@
+"""Tokens of API clients: issued once, kept as digests, recognised while they stand."""
+
+import re
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from crm.access import Permission, may
+from crm.errors import InvalidInput
+from crm.models import ApiToken, User
+from crm.secrets import digest, new_token
+
+NOUNS = (
+    "customers", "identities", "interactions", "messages", "tickets", "mentions", "channels", "deliveries", "queues",
+    "skills", "agents", "work-items", "offers", "assignments", "macros", "teams", "users", "boards",
+)  # fmt: skip
+SCOPES = frozenset([f"{noun}:{act}" for noun in NOUNS for act in ("read", "write")]) | {"events:read", "desk"}
+TOUCH_SECONDS = 60
+_SHAPE = re.compile(r"ear_[A-Za-z0-9_-]{20,100}")
+
+
+def issue(
+    user: User, *, name: str = "", scopes: list[str] | None = None, lives: timedelta | None = None
+) -> str:
+    """Make a token and return it: it is never shown again."""
+    wanted = sorted(set(scopes or []))
+    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+        raise InvalidInput(
+            "Unknown scope.", errors={"scopes": f"{', '.join(unknown)}: is not one of the scopes"}
+        )
+    if "events:read" in wanted and not may(user, Permission.READ_EVENTS):
+        raise InvalidInput(
+            "The event feed is only for who may see everything.",
+            errors={"scopes": "events:read is not for this user"},
+        )
+    token = new_token()
+    ApiToken.objects.create(
+        user=user,
+        name=name[:100],
+        digest=digest(token),
+        scopes=wanted,
+        expires_at=timezone.now() + lives if lives else None,
+    )
+    return token
+
+
+def recognise(token: str) -> ApiToken | None:
+    """The token with its user, or None when it is unknown, over, revoked or its user is gone."""
+    if not _SHAPE.fullmatch(token):
+        return None
+    now = timezone.now()
+    found = (
+        ApiToken.objects.select_related("user__team")
+        .filter(
+            Q(expires_at=None) | Q(expires_at__gt=now),
+            digest=digest(token),
+            revoked_at=None,
+            user__is_active=True,
+        )
+        .first()
+    )
+    if found is not None:
+        _touch(found, now)
+    return found
+
+
+def _touch(token: ApiToken, now) -> None:
+    """Note the use, at most once a minute: reading must not become writing."""
+    before = now - timedelta(seconds=TOUCH_SECONDS)
+    if token.last_used_at is None or token.last_used_at < before:
+        ApiToken.objects.filter(Q(last_used_at=None) | Q(last_used_at__lt=before), pk=token.pk).update(
+            last_used_at=now
+        )
+
+
+def allows(token: ApiToken | None, scopes: tuple[str, ...]) -> bool:
+    """Whether a token reaches one of these scopes. No token means a session, and no scopes mean all."""
+    return token is None or not token.scopes or any(scope in token.scopes for scope in scopes)
+
+
+def revoke(token: ApiToken) -> None:
+    """End a token now."""
+    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())

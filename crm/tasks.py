@@ -1,0 +1,35 @@
+"""Celery's doors: each calls one service, and can be run twice. Tasks carry ids; the rows are the promise."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from crm.models import IdempotencyKey
+from crm.services import messages, streams
+
+SWEEP_SECONDS = 10
+KEY_HOURS = 48
+
+
+@shared_task
+def deliver(message_id: int) -> None:
+    """Send one reply, and what waited behind it."""
+    messages.deliver(message_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Find what a lost task left behind: due replies, sends whose sender is gone, replies of unknown fate."""
+    for message_id in messages.due():
+        # What nobody took before the next sweep is found again then: tasks must not pile up.
+        deliver.apply_async((message_id,), expires=SWEEP_SECONDS)
+    messages.settle()
+
+
+@shared_task
+def purge() -> None:
+    """What retention says is over goes: told events, and the saved answers of clients' keys."""
+    streams.forget(settings.STREAM_RETENTION_HOURS)
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

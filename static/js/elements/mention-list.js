@@ -1,0 +1,60 @@
+// <mention-list>: rows move with j and k, verdicts are one key, the preview follows the row.
+
+import { post } from "../http.js";
+import { toast } from "../marks.js";
+
+class MentionList extends HTMLElement {
+  connectedCallback() {
+    this.preview = this.querySelector('[data-part="preview"]');
+    this.addEventListener("focusin", (event) => this.select(event.target.closest(".mention")));
+    this.addEventListener("click", (event) => this.clicked(event));
+    this.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches(".mention")) event.target.querySelector('a[href^="/interactions/"]')?.click();
+    });
+    document.addEventListener("key", (event) => this.key(event));
+    const first = this.querySelector(".mention");
+    if (first) first.tabIndex = 0;
+  }
+
+  clicked(event) {
+    const row = event.target.closest(".mention");
+    const verdict = event.target.closest("[data-verdict]")?.dataset.verdict;
+    if (verdict) this.decide(row, verdict);
+    else if (row && !event.target.closest("a")) row.focus();
+  }
+
+  key(event) {
+    const row = this.querySelector('.mention[aria-selected="true"]');
+    const button = row?.querySelector(`[data-verdict][data-key="${CSS.escape(event.detail)}"]`);
+    if (!button) return;
+    event.preventDefault();
+    this.decide(row, button.dataset.verdict);
+  }
+
+  select(row) {
+    if (!row || row.getAttribute("aria-selected") === "true") return;
+    for (const other of this.querySelectorAll('.mention[aria-selected="true"]')) other.setAttribute("aria-selected", "false");
+    row.setAttribute("aria-selected", "true");
+    const text = document.createElement("div");
+    text.className = "preview__text";
+    text.append(...row.querySelector(".mention__text").cloneNode(true).childNodes);
+    const head = row.querySelector(".mention__who").cloneNode(true);
+    this.preview.replaceChildren(head, text, ...[...row.querySelector(".mention__more").children].map((part) => part.cloneNode(true)));
+  }
+
+  async decide(row, verdict) {
+    const buttons = [...row.querySelectorAll("[data-verdict]")];
+    const before = buttons.find((button) => button.getAttribute("aria-pressed") === "true")?.dataset.verdict;
+    const press = (value) => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.verdict === value)));
+    press(verdict);
+    try {
+      await post(`/api/v1/mentions/${row.dataset.mention}/verdict/`, { verdict });
+      toast(`${verdict.replaceAll("_", " ")}: saved.`, "good");
+    } catch (problem) {
+      press(before);
+      toast(`The verdict was not saved: ${problem.message}`, "bad");
+    }
+  }
+}
+
+customElements.define("mention-list", MentionList);

@@ -1,0 +1,116 @@
+// <message-thread>: one interaction, live. News brings ids; the words are fetched as fragments.
+
+import { fragment, post } from "../http.js";
+import { idOf, toast } from "../marks.js";
+import { LiveSocket } from "../socket.js";
+import "./message-composer.js";
+
+const NEAR = 120; // px from the end: who reads above is not pulled down
+
+class MessageThread extends HTMLElement {
+  connectedCallback() {
+    this.id_ = this.dataset.interaction;
+    this.list = this.querySelector(".thread__list");
+    this.list.scrollTop = this.list.scrollHeight;
+    this.addEventListener("click", (event) => this.clicked(event));
+    this.addEventListener("submit", (event) => event.target.dataset.form && this.submitted(event));
+    this.addEventListener("written", ({ detail }) => this.fetchMessage(detail));
+    this.onKey = (event) => this.key(event);
+    document.addEventListener("key", this.onKey);
+    this.fresh = true;
+    const leads = !this.closest("desk-board");
+    this.socket = new LiveSocket(`/ws/interactions/${this.id_}/`, { seq: Number(this.dataset.seq) || null, leads, onFrame: (frame) => this.take(frame) });
+  }
+
+  disconnectedCallback() {
+    this.socket.stop();
+    document.removeEventListener("key", this.onKey);
+  }
+
+  take({ type, data = {} }) {
+    if (type === "message.received" || type === "message.updated") this.fetchMessage(idOf(data.message) ?? data.id);
+    if (type === "interaction.updated" || (type === "snapshot" && !this.fresh)) this.reload(type === "snapshot");
+    if (type === "typing") this.typing(data);
+    if (type === "snapshot") this.missing(data.messages ?? []);
+    this.fresh = false;
+  }
+
+  /** The first snapshot may hold what came between the page and the socket. */
+  missing(messages) {
+    const last = Math.max(0, ...[...this.list.querySelectorAll("[data-message]")].map((one) => Number(one.dataset.message)));
+    for (const message of messages) if (message.id > last) this.fetchMessage(message.id);
+  }
+
+  async fetchMessage(id) {
+    if (!id) return;
+    const html = await fragment(`/interactions/${this.id_}/messages/${id}/`).catch(() => null);
+    if (html) this.put(id, document.createRange().createContextualFragment(html).firstElementChild);
+  }
+
+  put(id, message) {
+    const follow = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR;
+    const old = this.list.querySelector(`[data-message="${id}"]`);
+    this.list.querySelector(":scope > .empty")?.remove();
+    if (old) old.replaceWith(message);
+    else {
+      message.classList.add("message--new");
+      const at = (one) => Date.parse(one.querySelector(".message__head > relative-time")?.getAttribute("datetime") ?? "") || 0;
+      const later = [...this.list.children].find((one) => at(one) > at(message));
+      this.list.insertBefore(message, later ?? null);
+    }
+    if (follow) this.list.scrollTop = this.list.scrollHeight;
+  }
+
+  async reload(withMessages) {
+    const html = await fragment(`/interactions/${this.id_}/thread/`).catch(() => null);
+    const fresh = html && document.createRange().createContextualFragment(html).querySelector("message-thread");
+    if (!fresh || !this.isConnected) return;
+    this.querySelector(".thread__head").replaceWith(fresh.querySelector(".thread__head"));
+    if (withMessages) this.list.replaceChildren(...fresh.querySelector(".thread__list").childNodes);
+  }
+
+  typing({ name }) {
+    const line = this.querySelector(".typing");
+    line.textContent = `${name ?? "Somebody"} is typing…`;
+    clearTimeout(this.quiet);
+    this.quiet = setTimeout(() => (line.textContent = ""), 4000);
+  }
+
+  clicked(event) {
+    const act = event.target.closest("[data-act]")?.dataset.act;
+    if (act === "close" || act === "transfer") this.dialog(act)?.showModal();
+    if (act === "dismiss") event.target.closest("dialog").close();
+  }
+
+  dialog(name) {
+    return this.querySelector(`[data-dialog="${name}"]`);
+  }
+
+  key(event) {
+    const act = { e: "close", t: "transfer" }[event.detail];
+    if (!act || !this.dialog(act)) return;
+    event.preventDefault();
+    this.dialog(act).showModal();
+  }
+
+  async submitted(event) {
+    event.preventDefault();
+    const form = event.target;
+    const acts = { close: "complete", transfer: "transfer" };
+    const error = form.querySelector(".field__error");
+    error.hidden = true;
+    try {
+      await post(`/api/v1/work-items/${this.dataset.workItem}/${acts[form.dataset.form]}/`, Object.fromEntries(new FormData(form)));
+    } catch (problem) {
+      error.textContent = problem.message;
+      error.hidden = false;
+      return;
+    }
+    form.closest("dialog").close();
+    toast(form.dataset.form === "close" ? "Closed." : "Handed over.", "good");
+    if (!this.closest("desk-board")) location.reload();
+    this.dispatchEvent(new CustomEvent("finished", { bubbles: true }));
+  }
+}
+
+customElements.define("message-thread", MessageThread);

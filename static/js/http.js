@@ -1,0 +1,42 @@
+// Commands and fragments over HTTP. Problems (RFC 9457) become errors with a readable message.
+
+const csrf = () => document.querySelector('meta[name="csrf"]')?.content ?? "";
+
+export class Problem extends Error {
+  constructor(status, body) {
+    const fields = Object.entries(body.errors ?? {}).map(([name, said]) => `${name}: ${[said].flat().join(", ")}`);
+    super(fields.join("; ") || body.detail || body.title || `The server answered ${status}.`);
+    this.status = status;
+    this.code = body.code ?? "";
+    this.body = body;
+  }
+}
+
+async function answer(response) {
+  if (response.redirected && new URL(response.url).pathname.startsWith("/accounts/login/")) toLogin();
+  if (response.status === 401) toLogin();
+  const isJson = /json/.test(response.headers.get("content-type") ?? "");
+  const body = isJson ? await response.json().catch(() => ({})) : await response.text();
+  if (!response.ok) throw new Problem(response.status, isJson ? body : {});
+  return body;
+}
+
+export function toLogin() {
+  location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`);
+}
+
+export async function read(path) {
+  return answer(await fetch(path, { headers: { Accept: "application/json" }, credentials: "same-origin" }));
+}
+
+export async function fragment(path) {
+  return answer(await fetch(path, { headers: { Accept: "text/html", "X-Fragment": "1" }, credentials: "same-origin" }));
+}
+
+export async function send(method, path, data = {}, key = crypto.randomUUID()) {
+  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf() };
+  if (method === "POST") headers["Idempotency-Key"] = key;
+  return answer(await fetch(path, { method, headers, body: JSON.stringify(data), credentials: "same-origin" }));
+}
+
+export const post = (path, data, key) => send("POST", path, data, key);

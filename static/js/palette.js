@@ -1,0 +1,81 @@
+// Ctrl-K: every place and act of the page by name.
+
+import { icon } from "./marks.js";
+
+const dialog = document.getElementById("palette");
+const input = dialog.querySelector("input");
+const list = dialog.querySelector("ul");
+let shown = [];
+let at = 0;
+
+function setting(name, on, off) {
+  const isOff = localStorage.getItem(name) === "off";
+  return { label: isOff ? on : off, icon: "settings", run: () => localStorage.setItem(name, isOff ? "on" : "off") };
+}
+
+function commands(text) {
+  const places = [...document.querySelectorAll(".rail [data-go]")].map((link) => ({
+    label: `Go to ${link.getAttribute("aria-label")}`, icon: "arrow-right", key: `g ${link.dataset.go}`.replace("g ?", "?"), run: () => link.click(),
+  }));
+  const acts = [...document.querySelectorAll("main [data-act], main [data-mode], presence-switch button")]
+    .filter((button) => (button.offsetParent || button.closest("presence-switch")) && button.tagName === "BUTTON" && button.textContent.trim())
+    .map((button) => ({ label: button.textContent.trim().replace(/\s+/g, " "), icon: "zap", run: () => button.click() }));
+  const themes = [...document.querySelectorAll("[data-theme-choice]")].map((button) => ({
+    label: `Theme: ${button.textContent.trim()}`, icon: "sun-moon", run: () => button.click(),
+  }));
+  const settings = [setting("sound", "Turn the offer sound on", "Turn the offer sound off"), setting("keys", "Turn single keys on", "Turn single keys off")];
+  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = [...places, ...acts, ...themes, ...settings].filter(({ label }) => wanted.every((word) => label.toLowerCase().includes(word)));
+  return text ? [...found, ...searches(text)] : found;
+}
+
+function searches(text) {
+  return ["customers", "tickets", "mentions"].map((noun) => ({
+    label: `Search ${noun} for “${text}”`, icon: "search", run: () => location.assign(`/${noun}/?search=${encodeURIComponent(text)}`),
+  }));
+}
+
+function draw() {
+  shown = commands(input.value.trim());
+  at = Math.min(at, Math.max(0, shown.length - 1));
+  list.replaceChildren(
+    ...shown.map((command, index) => {
+      const item = document.createElement("li");
+      item.id = `command-${index}`;
+      item.setAttribute("role", "option");
+      item.setAttribute("aria-selected", String(index === at));
+      item.append(icon(command.icon), command.label);
+      if (command.key) item.append(Object.assign(document.createElement("kbd"), { textContent: command.key }));
+      item.onclick = () => run(index);
+      return item;
+    }),
+  );
+  input.setAttribute("aria-activedescendant", shown.length ? `command-${at}` : "");
+  list.children[at]?.scrollIntoView({ block: "nearest" });
+}
+
+function run(index) {
+  dialog.close();
+  shown[index]?.run();
+}
+
+input.addEventListener("input", () => ((at = 0), draw()));
+input.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) {
+    event.preventDefault();
+    at = (at + step + shown.length) % Math.max(1, shown.length);
+    draw();
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    run(at);
+  }
+});
+
+document.addEventListener("palette", () => {
+  if (dialog.open) return dialog.close();
+  input.value = "";
+  at = 0;
+  dialog.showModal();
+  draw();
+});
