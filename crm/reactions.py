@@ -18,5 +18,5 @@ def send_them(facts: tuple[MessageQueued, ...]) -> None:
         try:
             tasks.deliver.delay(fact.message_id)
         except (OperationalError, OSError) as error:
-            log.warning("not handed to a worker", extra={"message": fact.message_id, "error": str(error)})
+            log.warning("not handed to a worker", extra={"reply": fact.message_id, "error": str(error)})
             return

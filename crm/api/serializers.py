@@ -7,6 +7,7 @@ from rest_framework import serializers
 from crm.choices import Audience, TicketStatus
 from crm.models import (
     Channel,
+    Code,
     Customer,
     Delivery,
     Identity,
@@ -209,5 +210,13 @@ class NoteInput(serializers.Serializer):
 
 
 class CloseInput(serializers.Serializer):
+    """Codes of the two wrap-up lists, or none."""
+
     reason = serializers.CharField(max_length=40, allow_blank=True, default="")
     outcome = serializers.CharField(max_length=40, allow_blank=True, default="")
+
+    def validate(self, attrs: dict) -> dict:
+        known = set(Code.objects.filter(retired=False).values_list("kind", "code"))
+        if unknown := [name for name, code in attrs.items() if code and (name, code) not in known]:
+            raise serializers.ValidationError({name: "is not a known code" for name in unknown})
+        return attrs

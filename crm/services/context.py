@@ -15,6 +15,7 @@ from crm.models import User
 
 HISTORY = 10  # lines shown
 CONTACTS = 10  # newest contacts looked at; each holds at least one of the newest lines
+CURRENCY = "€"
 MONTH_MOST = 100  # counting stops here, so that a card costs the same for everybody
 UNSOLVED = {"unsolved", "not_solved", "no_solution", "rejected", "lost", "abandoned", "customer_left"}
 
@@ -127,7 +128,7 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
     contacts = rows.from_json(row["contacts"]) or []
     tickets = rows.from_json(row["tickets"]) or []
     history = _history(contacts)
-    talked = _talked(contacts, row["now"])
+    got = _got(contacts, tickets, row["now"])
     return {
         "customer": {
             "id": customer["id"],
@@ -156,14 +157,20 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
         "ticket": tickets[0] if tickets else None,
         "open_tickets": tickets,
         "history": history,
-        "value": {"per_year": _number(customer["value"]), "vip": customer["vip"]},
+        "value": _value(customer),
         "sentiment": _sentiment(contacts),
         "playbook": None,
     } | parts
 
 
-def _number(value: object) -> float | None:
-    return None if value is None else float(value)
+def _value(customer: dict) -> dict:
+    per_year = None if customer["value"] is None else float(customer["value"])
+    return {"per_year": per_year, "amount": per_year, "currency": CURRENCY, "vip": customer["vip"]}
+
+
+def _worded(said: dict) -> dict:
+    """The answer as a word beside the truth value."""
+    return {"answer": {True: "yes", False: "no", None: "unknown"}[said["yes"]], **said}
 
 
 def _lines(contacts: list[dict]) -> list[dict]:
@@ -181,8 +188,8 @@ def _history(contacts: list[dict]) -> list[dict]:
             "by": line["by"],
             "text": line["text"],
             "deleted": line["deleted"],
-            "barred": bool(line["contact"]["barred"]),
-            "interaction": line["contact"]["id"],
+            "barred": line["contact"]["barred"],
+            "interaction": None if line["contact"]["barred"] else line["contact"]["id"],
         }
         for line in _lines(contacts)[:HISTORY]
     ]

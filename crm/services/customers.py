@@ -11,7 +11,9 @@ EDITABLE = frozenset({"name", "language", "note", "vip", "verified_before_disclo
 def edit(customer: Customer, changes: dict, *, by: User) -> Customer:
     """Correct what a person may correct; what changed stands in the customer's timeline, without the words."""
     if unknown := set(changes) - EDITABLE:
-        raise InvalidInput("Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)})
+        raise InvalidInput(
+            "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
+        )
     changed = sorted(name for name, value in changes.items() if getattr(customer, name) != value)
     if not changed:
         return customer

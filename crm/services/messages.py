@@ -40,7 +40,7 @@ TAKES_PRIVATE = {
 _CLAIM = """
 UPDATE crm_message m SET state = 'sending', attempts = m.attempts + 1, error = '',
     due_at = statement_timestamp() + make_interval(secs => %s)
-WHERE m.id = %s AND m.direction = 'outbound' AND m.state = 'queued' AND coalesce(m.due_at, statement_timestamp()) <= statement_timestamp()
+WHERE m.id = %s AND m.direction = 'outbound' AND m.state = 'queued' AND (m.due_at > statement_timestamp()) IS NOT TRUE
     AND NOT EXISTS (SELECT 1 FROM crm_message e WHERE e.interaction_id = m.interaction_id AND e.id < m.id
                     AND e.direction = 'outbound' AND e.state IN ('queued', 'sending'))
 RETURNING m.id
@@ -48,7 +48,7 @@ RETURNING m.id
 
 _NEXT = """
 SELECT id FROM crm_message WHERE interaction_id = %s AND direction = 'outbound' AND state = 'queued'
-AND coalesce(due_at, statement_timestamp()) <= statement_timestamp() ORDER BY id LIMIT 1
+AND (due_at > statement_timestamp()) IS NOT TRUE ORDER BY id LIMIT 1
 """
 
 _END = """
@@ -58,7 +58,8 @@ WHERE id = %s AND state = 'sending' AND attempts = %s RETURNING id, interaction_
 """
 
 _SENT = """
-UPDATE crm_message SET state = 'sent', external_id = %s, sent_at = coalesce(sent_at, statement_timestamp()), error = '', due_at = NULL
+UPDATE crm_message SET state = 'sent', external_id = %s, sent_at = coalesce(sent_at, statement_timestamp()), error = '',
+    due_at = NULL
 WHERE id = %s AND (external_id IS NULL OR external_id = %s) RETURNING id, interaction_id
 """
 
@@ -245,7 +246,7 @@ def _claim(message_id: int) -> Message | None:
 
 def _send(message: Message) -> None:
     """Ask the network, outside any transaction, and write down what is known afterwards."""
-    extra = {"message": message.pk, "interaction": message.interaction_id, "attempt": message.attempts}
+    extra = {"reply": message.pk, "interaction": message.interaction_id, "attempt": message.attempts}
     try:
         connector = base.connector(message.channel.connector)
     except (KeyError, ImportError):
@@ -298,7 +299,7 @@ def mark_sent(message_id: int, external_id: str) -> None:
         ):
             log.error(
                 "the network named a post that is not ours",
-                extra={"message": message_id, "post": external_id},
+                extra={"reply": message_id, "post": external_id},
             )
             return
         already = message.state == MessageState.SENT
@@ -387,9 +388,9 @@ def _look(message: Message) -> None:
             message.channel, message.idempotency_key or ""
         )
     except (DeliveryError, KeyError, ImportError) as error:
-        log.warning("not looked up", extra={"message": message.pk, "error": str(error)})
+        log.warning("not looked up", extra={"reply": message.pk, "error": str(error)})
     except Exception:  # a connector's own fault must not stop the sweep
-        log.exception("connector failed", extra={"message": message.pk})
+        log.exception("connector failed", extra={"reply": message.pk})
     if found:
         mark_sent(message.pk, found)
         return
@@ -424,7 +425,8 @@ def send_again(message_id: int, *, by: User) -> Message:
 def due(limit: int = 500) -> list[int]:
     """Queued messages whose time has come and that nobody claimed: the net under lost tasks."""
     found = rows.run(
-        "SELECT id FROM crm_message WHERE state = 'queued' AND direction = 'outbound' AND coalesce(due_at, statement_timestamp()) <= statement_timestamp() "
+        "SELECT id FROM crm_message WHERE state = 'queued' AND direction = 'outbound' "
+        "AND (due_at > statement_timestamp()) IS NOT TRUE "
         "ORDER BY due_at, id LIMIT %s",
         (limit,),
     )
@@ -446,9 +448,9 @@ def settle(limit: int = 100) -> int:
 def _give_up_sending(limit: int) -> None:
     with transaction.atomic():
         lost = rows.run(
-            "UPDATE crm_message SET state = 'unknown', error = 'The sender was lost on the way.', due_at = statement_timestamp() "
-            "WHERE id IN (SELECT id FROM crm_message WHERE state = 'sending' AND due_at < statement_timestamp() ORDER BY id LIMIT %s "
-            "FOR UPDATE SKIP LOCKED) RETURNING id",
+            "UPDATE crm_message SET state = 'unknown', error = 'The sender was lost on the way.', "
+            "due_at = statement_timestamp() WHERE id IN (SELECT id FROM crm_message WHERE state = 'sending' "
+            "AND due_at < statement_timestamp() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id",
             (limit,),
         )
         if lost:

@@ -15,7 +15,9 @@ OVER = {TicketStatus.SOLVED, TicketStatus.CLOSED}
 def edit(ticket: Ticket, changes: dict, *, by: User) -> Ticket:
     """Change subject, owner or status; a status changes only along the table of legal moves."""
     if unknown := set(changes) - EDITABLE:
-        raise InvalidInput("Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)})
+        raise InvalidInput(
+            "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
+        )
     changed = sorted(name for name, value in changes.items() if getattr(ticket, name) != value)
     if not changed:
         return ticket
@@ -29,15 +31,20 @@ def edit(ticket: Ticket, changes: dict, *, by: User) -> Ticket:
             ticket.owner = changes["owner"]
         ticket.updated_at = now
         ticket.save(update_fields=[*changed, "updated_at", "solved_at"])
-        activities.record("ticket.edited", by=by, ticket_id=ticket.pk, fields=changed, status=str(ticket.status))
-        interactions.tell([(streams.EVENTS, "ticket.updated", {"ticket": ticket.pk, "status": str(ticket.status)})])
+        activities.record(
+            "ticket.edited", by=by, ticket_id=ticket.pk, fields=changed, status=str(ticket.status)
+        )
+        interactions.tell(
+            [(streams.EVENTS, "ticket.updated", {"ticket": ticket.pk, "status": str(ticket.status)})]
+        )
     return ticket
 
 
 def _move(ticket: Ticket, status: str, now) -> None:
     if status not in TICKET_MOVES[ticket.status]:
         raise InvalidTransition(
-            f"A ticket that is {ticket.status} cannot become {status}.", allowed=sorted(TICKET_MOVES[ticket.status])
+            f"A ticket that is {ticket.status} cannot become {status}.",
+            allowed=sorted(TICKET_MOVES[ticket.status]),
         )
     ticket.status = status
     if status not in OVER:

@@ -32,6 +32,14 @@ DELIVERY_ICONS = {
     MessageState.FAILED: "circle-alert",
     MessageState.UNKNOWN: "circle-help",
 }
+CONTACT_NOUNS = {
+    ChannelKind.EMAIL: "Mail",
+    ChannelKind.CHAT: "Chat",
+    ChannelKind.PHONE: "Call",
+    ChannelKind.SMS: "SMS",
+    ChannelKind.FAX: "Fax",
+    ChannelKind.WEBHOOK: "Message",
+}
 EVERYBODY = frozenset(set(Role) - {Role.API_CLIENT})
 OVERSEERS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR})
 LISTENERS = EVERYBODY - {Role.AUDITOR}
@@ -78,7 +86,7 @@ def delivery_state(state: str) -> SafeString:
 
 @register.simple_tag
 def instant(at: datetime | str | None, form: str = "age", since: datetime | str | None = None) -> SafeString:
-    """A time that ticks in the browser: form `age`, `due` (counts down; amber from a quarter left) or `clock`."""
+    """A time that ticks in the browser: `age`, `due` (counts down, amber from a quarter left) or `clock`."""
     if not at:
         return mark_safe('<span class="faint">–</span>')
     at, since = _parsed(at), _parsed(since)
@@ -146,7 +154,8 @@ def _without_overlap(marks: list[Mark]) -> list[Mark]:
 
 def _link(url: str) -> SafeString:
     return format_html(
-        '<a href="{0}" target="_blank" rel="noopener noreferrer nofollow" referrerpolicy="no-referrer">{0}</a>',
+        '<a href="{0}" target="_blank" rel="noopener noreferrer nofollow"'
+        ' referrerpolicy="no-referrer">{0}</a>',
         url,
     )
 
@@ -185,7 +194,7 @@ def words(code: str) -> str:
 @register.filter
 def initials(name: object) -> str:
     """At most two letters or digits for an avatar."""
-    found = re.findall(r"\w", " ".join(part[:1] for part in str(name or "").lstrip("@").split()))
+    found = [part[0] for part in re.split(r"[\W_]+", str(name or "")) if part]
     return "".join(found[:2]).upper() or "?"
 
 
@@ -216,25 +225,34 @@ def _is_at(path: str, url: str) -> bool:
 
 @register.simple_tag(takes_context=True)
 def has_role(context: template.Context, *roles: str) -> bool:
-    """Whether the person at the page has one of these roles. It shows and hides; access is asked elsewhere."""
+    """Whether the person has one of these roles. It shows and hides; access is asked elsewhere."""
     return getattr(getattr(context.get("request"), "user", None), "role", None) in roles
 
 
 @register.filter
 def handle(identity: Any) -> str:
-    """How an address is written: @name on a network, else the address itself."""
+    """How an address is written: @name on a network, else the address itself. Takes a row or a document."""
     if not identity:
         return ""
-    if identity.kind in CHANNEL_ICONS:
-        return identity.handle or identity.value
-    name = identity.handle or identity.name or identity.value
-    return f"@{name.lstrip('@')}" if identity.handle else name
+    read = identity.get if isinstance(identity, dict) else lambda name: getattr(identity, name, "")
+    name = read("handle")
+    if not name or read("kind") in CHANNEL_ICONS:
+        return str(name or read("name") or read("value") or "")
+    return f"@{name.lstrip('@')}"
 
 
 @register.filter
 def activity(verb: str) -> str:
     """`offer.declined` → `offer declined`."""
     return words(verb).replace(".", " ")
+
+
+@register.simple_tag
+def contact_words(line: dict[str, Any]) -> str:
+    """What a line of the timeline was: a post, a mail, a call; ours or theirs."""
+    noun = CONTACT_NOUNS.get(line.get("channel", ""), "Post")
+    ours = {"outbound": ", our answer", "note": ", note"}.get(line.get("direction", ""), "")
+    return noun + ours
 
 
 @register.simple_tag

@@ -69,7 +69,7 @@ WITH {scope}, candidates AS (
     SELECT queue_id, count(*) FILTER (WHERE status = 'waiting') AS waiting,
         count(*) FILTER (WHERE status = 'offered') AS offered, count(*) FILTER (WHERE status = 'assigned') AS in_work,
         min(queued_at) FILTER (WHERE status = 'waiting') AS oldest_queued_at,
-        min(deadline) FILTER (WHERE status = 'waiting' AND deadline >= now()) AS next_breach_at,
+        min(deadline) FILTER (WHERE status = 'waiting') AS next_breach_at,
         min(deadline) FILTER (WHERE status = 'waiting' AND deadline < now()) AS overdue_since,
         count(*) FILTER (WHERE status = 'waiting' AND deadline < now()) AS overdue
     FROM routing_workitem WHERE status IN ('waiting', 'offered', 'assigned') AND queue_id IN (SELECT id FROM scope)
@@ -352,5 +352,5 @@ def _totals(found: list[dict], queues: list[dict], agents: list[dict]) -> dict[s
         "service_level": _level({name: sum(row[name] for row in found) for name in counts}),
         "agents": len(here),
         "staffed": _staffed(here),
-        "load": metrics.load(held, units),
+        "load_share": metrics.load(held, units),
     }

@@ -72,7 +72,9 @@ def test_a_customer_who_was_never_here_is_a_first_contact():
         "No contact in the last 30 days.",
     ]
     assert shown["answers"]["already_talked_to"]["yes"] is False
-    assert shown["answers"]["got_what_was_needed"] == {"yes": None, "text": "Nothing has ended yet."}
+    assert shown["answers"]["got_what_was_needed"] == {
+        "answer": "unknown", "yes": None, "text": "Nothing has ended yet.",
+    }  # fmt: skip
     assert shown["ticket"] is None and shown["history"] == [] and shown["playbook"] is None
 
 
@@ -98,7 +100,7 @@ def test_the_card_says_who_answered_where_and_what_is_open():
     ]
     assert shown["ticket"]["number"] == one.ticket.number
     assert [line["text"] for line in shown["history"]] == ["We look into it", "It was charged twice"]
-    assert shown["value"] == {"per_year": 4200.0, "vip": True}
+    assert shown["value"] == {"per_year": 4200.0, "amount": 4200.0, "currency": "€", "vip": True}
     assert shown["sentiment"] == {"now": -0.6, "trend": [-0.6]}
 
 
@@ -128,7 +130,7 @@ def test_the_outcome_says_whether_the_customer_got_what_was_needed():
     alice, carol = reader(), known()
     contact(carol, **closed(outcome="solved"))
     got = card(carol, alice)["answers"]["got_what_was_needed"]
-    assert got == {"yes": True, "text": "Yes: the last contact ended as “Refund booked”, 2 days ago."}
+    assert (got["answer"], got["text"]) == ("yes", "Yes: the last contact ended as “Refund booked”, 2 days ago.")
     Interaction.objects.update(outcome="unsolved")
     assert card(carol, alice)["answers"]["got_what_was_needed"]["yes"] is False
 

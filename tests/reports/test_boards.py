@@ -59,10 +59,12 @@ def test_the_tile_says_what_waits_since_when_and_what_is_due_next():
     queue = make.make_queue()
     oldest = waiting(queue, minutes=20, due_in=30)
     next_due = waiting(queue, minutes=5, due_in=10)
-    waiting(queue, minutes=90, due_in=-30)
+    shown = tile(boards.snapshot_for("floor", None), queue)
+    assert (shown["waiting"], shown["overdue"], shown["next_breach_at"]) == (2, 0, next_due.deadline)
+    breached = waiting(queue, minutes=90, due_in=-30)
     shown = tile(boards.snapshot_for("floor", None), queue)
     assert (shown["waiting"], shown["overdue"], shown["received"], shown["answered"]) == (3, 1, 3, 0)
-    assert shown["next_breach_at"] == next_due.deadline
+    assert shown["next_breach_at"] == shown["overdue_since"] == breached.deadline
     assert shown["oldest_queued_at"] < oldest.queued_at
 
 

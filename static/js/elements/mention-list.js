@@ -1,7 +1,7 @@
 // <mention-list>: rows move with j and k, verdicts are one key, the preview follows the row.
 
 import { post } from "../http.js";
-import { toast } from "../marks.js";
+import { toast, words } from "../marks.js";
 
 class MentionList extends HTMLElement {
   connectedCallback() {
@@ -45,11 +45,14 @@ class MentionList extends HTMLElement {
   async decide(row, verdict) {
     const buttons = [...row.querySelectorAll("[data-verdict]")];
     const before = buttons.find((button) => button.getAttribute("aria-pressed") === "true")?.dataset.verdict;
-    const press = (value) => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.verdict === value)));
+    const press = (value) => {
+      buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.verdict === value)));
+      row.querySelector('[data-part="verdict"]').textContent = words(value);
+    };
     press(verdict);
     try {
       await post(`/api/v1/mentions/${row.dataset.mention}/verdict/`, { verdict });
-      toast(`${verdict.replaceAll("_", " ")}: saved.`, "good");
+      toast(`${words(verdict)}: saved.`, "good");
     } catch (problem) {
       press(before);
       toast(`The verdict was not saved: ${problem.message}`, "bad");

@@ -1,0 +1,1 @@
+"""Drills: the product is hurt on purpose, then counted."""

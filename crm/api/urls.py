@@ -1,0 +1,26 @@
+"""REST addresses of the floor, and the document of all of them."""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from crm.api import viewsets
+from crm.api.schema import DocsView, SchemaView
+
+router = SimpleRouter()
+router.register("customers", viewsets.CustomerViewSet, "api-customer")
+router.register("identities", viewsets.IdentityViewSet, "api-identity")
+router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
+router.register("messages", viewsets.MessageViewSet, "api-message")
+router.register("tickets", viewsets.TicketViewSet, "api-ticket")
+router.register("channels", viewsets.ChannelViewSet, "api-channel")
+router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
+router.register("macros", viewsets.MacroViewSet, "api-macro")
+router.register("teams", viewsets.TeamViewSet, "api-team")
+router.register("users", viewsets.UserViewSet, "api-user")
+
+urlpatterns = [
+    path("schema/", SchemaView.as_view(), name="api-schema"),
+    path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),
+    path("events/", viewsets.EventFeed.as_view(), name="api-events"),
+    *router.urls,
+]

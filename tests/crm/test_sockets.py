@@ -1,0 +1,236 @@
+"""Sockets: who may open them, dense numbers, resume without gap, snapshots instead of gaps, rights that end."""
+
+import asyncio
+import contextlib
+
+import orjson
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import transaction
+
+from crm import asgi, hub
+from crm.choices import Role
+from crm.models import ApiToken, User
+from crm.secrets import digest
+from crm.services import streams
+from tests.factories import make_agent, make_interaction, make_team, make_user
+
+OURS = (b"origin", b"http://127.0.0.1:8000")
+
+
+@pytest.fixture
+def running(transactional_db, services, settings):
+    """A hub of its own for each test; bells are rung by hand, the rows are real."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/"
+    hub.hub._tasks = []
+    yield hub.hub
+
+
+def cookie(user: User) -> tuple[bytes, bytes]:
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return (b"cookie", f"sessionid={session.session_key}".encode())
+
+
+@contextlib.asynccontextmanager
+async def opened(path, headers):
+    path, _, query = path.partition("?")
+    scope = {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers, "subprotocols": []}
+    client = ApplicationCommunicator(asgi.application, scope)
+    await client.send_input({"type": "websocket.connect"})
+    answer = await client.receive_output(timeout=5)
+    try:
+        yield client, answer["type"] == "websocket.accept", answer.get("code")
+    finally:
+        await client.send_input({"type": "websocket.disconnect", "code": 1000})
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await client.wait(timeout=1)
+
+
+async def frame(client):
+    return orjson.loads((await client.receive_output(timeout=5))["text"])
+
+
+async def closing(client):
+    return (await client.receive_output(timeout=5)).get("code")
+
+
+def say(user, *kinds):
+    with transaction.atomic():
+        streams.tell([(f"desk:{user.pk}", kind, {"n": place}) for place, kind in enumerate(kinds)])
+
+
+async def told(user, *kinds):
+    await hub.hub.in_thread(say, user, *kinds)
+    hub.hub.ring([f"desk:{user.pk}"])
+
+
+def run(story):
+    """Play a story in a fresh loop and end the hub's tasks with it."""
+
+    async def whole():
+        try:
+            await story()
+        finally:
+            for task in hub.hub._tasks:
+                task.cancel()
+            await asyncio.gather(*hub.hub._tasks, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+def test_a_desk_gets_a_snapshot_then_dense_events_and_resumes_without_gap_or_repeat(running):
+    user = make_agent().user
+    headers = [OURS, cookie(user)]
+
+    async def story():
+        async with opened("/ws/desk/", headers) as (client, accepted, _):
+            assert accepted
+            first = await frame(client)
+            assert first["type"] == "snapshot" and first["data"]["agent"]["name"] == str(user)
+            await told(user, "alert", "alert")
+            seqs = [(await frame(client))["seq"] for _ in range(2)]
+            assert seqs == [first["seq"] + 1, first["seq"] + 2]
+        await hub.hub.in_thread(say, user, *["alert"] * 50)
+        async with opened(f"/ws/desk/?after={seqs[-1]}", headers) as (client, _, _):
+            missed = [await frame(client) for _ in range(50)]
+            assert [one["seq"] for one in missed] == list(range(seqs[-1] + 1, seqs[-1] + 51))
+            await told(user, "alert")
+            assert (await frame(client))["seq"] == seqs[-1] + 51
+
+    run(story)
+
+
+def test_a_number_that_is_too_high_or_too_old_gets_a_snapshot(running):
+    user = make_agent().user
+    say(user, "alert", "alert", "alert")
+
+    async def story():
+        for after in ("99", "-1", "x", "9" * 30):
+            async with opened(f"/ws/desk/?after={after}", [OURS, cookie_of]) as (client, _, _):
+                first = await frame(client)
+                assert (first["type"], first["seq"]) == ("snapshot", 3), after
+
+    cookie_of = cookie(user)
+    run(story)
+
+
+def test_two_tabs_get_the_same_and_a_slow_reader_gets_a_snapshot_instead_of_a_gap(running, monkeypatch):
+    monkeypatch.setattr(hub, "MAX_BEHIND", 20)
+    user = make_agent().user
+    headers = [OURS, cookie(user)]
+
+    async def story():
+        async with opened("/ws/desk/", headers) as (one, _, _), opened("/ws/desk/", headers) as (two, _, _):
+            await frame(one), await frame(two)
+            await told(user, *["alert"] * 100)
+            seen = []
+            while not seen or seen[-1]["seq"] < 100:
+                seen.append(await frame(two))
+            gaps = [b for a, b in zip(seen, seen[1:], strict=False) if b["seq"] != a["seq"] + 1]
+            assert all(later["type"] == "snapshot" for later in gaps)
+            assert any(later["type"] == "snapshot" for later in seen)
+            assert (await frame(one))["seq"] <= 100
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "origin", [b"https://evil.example", b"null", b"http://127.0.0.1.evil.example", b"http://[", b""]
+)
+def test_a_foreign_origin_is_refused_in_the_handshake(running, origin):
+    headers = [(b"origin", origin), cookie(make_agent().user)]
+
+    async def story():
+        async with opened("/ws/desk/", headers) as (_, accepted, _):
+            assert not accepted
+
+    run(story)
+
+
+def test_no_origin_needs_a_bearer_and_strangers_are_told_4401(running):
+    user = make_agent().user
+    ApiToken.objects.create(user=user, digest=digest("good"), scopes=["desk"])
+    ApiToken.objects.create(user=user, digest=digest("narrow"), scopes=["customers:read"])
+
+    async def story():
+        async with opened("/ws/desk/", []) as (_, accepted, _):
+            assert not accepted
+        for headers, expected in (
+            ([OURS], 4401), ([OURS, (b"cookie", b"sessionid=made-up")], 4401),
+            ([(b"authorization", b"Bearer nope")], 4401), ([(b"authorization", b"Bearer narrow")], 4403),
+        ):  # fmt: skip
+            async with opened("/ws/desk/", headers) as (client, accepted, _):
+                assert accepted and await closing(client) == expected
+        async with opened("/ws/desk/", [(b"authorization", b"Bearer good")]) as (client, _, _):
+            assert (await frame(client))["type"] == "snapshot"
+        async with opened("/ws/nothing/", [OURS]) as (_, accepted, _):
+            assert not accepted
+
+    run(story)
+
+
+def test_a_thread_of_a_closed_team_is_not_yours(running):
+    team = make_team(visibility="closed")
+    hidden = make_interaction(team=team)
+    open_to_all = make_interaction()
+    stranger = cookie(make_agent().user)
+
+    async def story():
+        async with opened(f"/ws/interactions/{hidden.pk}/", [OURS, stranger]) as (client, _, _):
+            assert await closing(client) == 4403
+        async with opened("/ws/interactions/999999/", [OURS, stranger]) as (client, _, _):
+            assert await closing(client) == 4403
+        async with opened(f"/ws/interactions/{open_to_all.pk}/", [OURS, stranger]) as (client, _, _):
+            assert (await frame(client))["data"]["interaction"]["id"] == open_to_all.pk
+        async with opened("/ws/events/", [OURS, stranger]) as (client, _, _):
+            assert await closing(client) == 4403
+
+    run(story)
+
+
+def test_rights_that_end_close_the_socket(running, monkeypatch):
+    monkeypatch.setattr(hub, "RIGHTS_SECONDS", 0.1)
+    left, moved = make_agent().user, make_agent().user
+    team = make_team()
+    cookies = [cookie(left), cookie(moved)]
+
+    def change():
+        left.set_password("another")
+        left.save()
+        User.objects.filter(pk=moved.pk).update(team=team)
+
+    async def story():
+        async with (
+            opened("/ws/desk/", [OURS, cookies[0]]) as (one, _, _),
+            opened("/ws/desk/", [OURS, cookies[1]]) as (two, _, _),
+        ):
+            await frame(one), await frame(two)
+            await hub.hub.in_thread(change)
+            assert await closing(one) == 4401
+            assert await closing(two) == 4408
+
+    run(story)
+
+
+def test_the_feed_is_numbered_after_commit_and_heard_by_who_sees_everything(running):
+    auditor = cookie(make_user(role=Role.AUDITOR))
+
+    def number():
+        with transaction.atomic():
+            streams.tell([("events", "interaction.opened", {"interaction": n}) for n in range(5)])
+        assert streams.number_feed() == 5
+
+    async def story():
+        async with opened("/ws/events/", [OURS, auditor]) as (client, _, _):
+            assert (await frame(client))["type"] == "snapshot"
+            await hub.hub.in_thread(number)
+            hub.hub.ring(["events"])
+            assert [(await frame(client))["seq"] for _ in range(5)] == [1, 2, 3, 4, 5]
+
+    run(story)
