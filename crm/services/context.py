@@ -128,7 +128,6 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
     contacts = rows.from_json(row["contacts"]) or []
     tickets = rows.from_json(row["tickets"]) or []
     history = _history(contacts)
-    got = _got(contacts, tickets, row["now"])
     return {
         "customer": {
             "id": customer["id"],
@@ -147,10 +146,11 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
             _often(row["month"]),
         ],
         "answers": {
-            "already_talked_to": talked,
-            "got_what_was_needed": _got(contacts, tickets, row["now"]),
+            "already_talked_to": _worded(_talked(contacts, row["now"])),
+            "got_what_was_needed": _worded(_got(contacts, tickets, row["now"])),
             "still_open": [
-                {name: one[name] for name in ("number", "subject", "status")} | {"ticket": one["id"]}
+                {"id": one["id"], "ticket": one["id"]}
+                | {name: one[name] for name in ("number", "subject", "status")}
                 for one in tickets
             ],
         },

@@ -572,7 +572,7 @@ def centres(draw):
 reserves = st.sampled_from([None, Reserve(seats=1), Reserve(seats=3, hold=0.5)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(centres(), reserves)
 def test_no_decision_breaks_a_rule(centre, reserve):
     waiting, present = centre
@@ -602,7 +602,7 @@ def test_no_decision_breaks_a_rule(centre, reserve):
         assert 1 <= len(one.candidates) <= 5
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(centres(), reserves, st.randoms(use_true_random=False))
 def test_the_same_snapshot_gives_the_same_decisions_in_whatever_order_it_is_given(centre, reserve, shuffler):
     waiting, present = centre
@@ -612,7 +612,7 @@ def test_the_same_snapshot_gives_the_same_decisions_in_whatever_order_it_is_give
     assert decide(waiting, present, NOW, reserve=reserve) == first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(centres())
 def test_no_agent_stays_idle_beside_work_he_could_do(centre):
     waiting, present = centre
@@ -628,7 +628,7 @@ def test_no_agent_stays_idle_beside_work_he_could_do(centre):
     ] == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(centres())
 def test_lanes_are_served_in_the_order_of_the_key(centre):
     waiting, _ = centre
@@ -646,7 +646,7 @@ def fresh_decide(pool_items, pool_seats, now, reserve):
     return decide(list(pool_items), [replace(seat) for seat in pool_seats], now, reserve=reserve)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), reserves)
 def test_a_pool_that_lived_long_decides_as_a_fresh_one(data, reserve):
     pool, now, number = Pool(reserve=reserve), NOW, 0

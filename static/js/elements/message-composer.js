@@ -65,6 +65,7 @@ class MessageComposer extends HTMLElement {
     for (const button of this.querySelectorAll("[data-mode]")) button.setAttribute("aria-pressed", String(button.dataset.mode === this.mode));
     this.querySelector('[data-act="switch"]')?.setAttribute("aria-pressed", String(this.audience !== this.dataset.audience));
     this.querySelector('[data-part="verb"]').textContent = { public: "Send publicly", private: "Send", internal: "Save note" }[says];
+    this.text.placeholder = says === "internal" ? "A note for colleagues…" : this.dataset.placeholder;
     const count = this.querySelector('[data-part="count"]');
     const length = [...this.text.value].length;
     const limit = this.mode === "reply" ? this.limit : 0;

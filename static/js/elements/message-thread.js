@@ -11,7 +11,10 @@ class MessageThread extends HTMLElement {
   connectedCallback() {
     this.id_ = this.dataset.interaction;
     this.list = this.querySelector(".thread__list");
-    this.list.scrollTop = this.list.scrollHeight;
+    this.toEnd();
+    this.list.addEventListener("scroll", () => (this.atEnd = this.isAtEnd()), { passive: true });
+    this.sizes = new ResizeObserver(() => this.atEnd && this.toEnd());
+    this.sizes.observe(this.list);
     this.addEventListener("click", (event) => this.clicked(event));
     this.addEventListener("submit", (event) => event.target.dataset.form && this.submitted(event));
     this.addEventListener("written", ({ detail }) => this.fetchMessage(detail));
@@ -24,7 +27,17 @@ class MessageThread extends HTMLElement {
 
   disconnectedCallback() {
     this.socket.stop();
+    this.sizes.disconnect();
     document.removeEventListener("key", this.onKey);
+  }
+
+  isAtEnd() {
+    return this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR;
+  }
+
+  toEnd() {
+    this.list.scrollTop = this.list.scrollHeight;
+    this.atEnd = true;
   }
 
   take({ type, data = {} }) {
@@ -48,7 +61,7 @@ class MessageThread extends HTMLElement {
   }
 
   put(id, message) {
-    const follow = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR;
+    const follow = this.isAtEnd();
     const old = this.list.querySelector(`[data-message="${id}"]`);
     this.list.querySelector(":scope > .empty")?.remove();
     if (old) old.replaceWith(message);
@@ -58,7 +71,7 @@ class MessageThread extends HTMLElement {
       const later = [...this.list.children].find((one) => at(one) > at(message));
       this.list.insertBefore(message, later ?? null);
     }
-    if (follow) this.list.scrollTop = this.list.scrollHeight;
+    if (follow) this.toEnd();
   }
 
   async reload(withMessages) {
