@@ -342,7 +342,19 @@ class _Lane:
     """Items whose levels rise at one speed and lack the same parts: their order among themselves never changes
     except by passing from band to band, so averages that drift move the lane's clock and not each item."""
 
-    __slots__ = ("band", "births", "clock", "dues", "heaps", "key", "quiet_from", "quiet_to", "step", "top")
+    __slots__ = (
+        "band",
+        "births",
+        "clock",
+        "dues",
+        "heaps",
+        "key",
+        "pushed",
+        "quiet_from",
+        "quiet_to",
+        "step",
+        "top",
+    )
 
     def __init__(self, key: tuple[float, tuple[str, ...]], bands: int) -> None:
         self.key = key
@@ -354,6 +366,7 @@ class _Lane:
         self.band: dict[int, int] = {}
         self.dues: dict[int, Due] = {}
         self.top: tuple[int, Due] | None = None
+        self.pushed = 0  # entries in the heaps, stale ones included
 
     def add(self, birth: float, entry: Due) -> None:
         item_id = entry[2]
@@ -362,6 +375,7 @@ class _Lane:
         self.band[item_id] = band
         self.dues[item_id] = entry
         heapq.heappush(self.heaps[band], entry)
+        self.pushed += 1
         self.top = None
         self.quiet_to = -math.inf
 
@@ -370,7 +384,7 @@ class _Lane:
         del self.band[item_id], self.dues[item_id]
         if self.top is not None and self.top[1][2] == item_id:
             self.top = None
-        if sum(map(len, self.heaps)) > 4 * len(self.band) + 64:
+        if self.pushed > 4 * len(self.band) + 64:
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -379,6 +393,7 @@ class _Lane:
             self.heaps[band].append(self.dues[item_id])
         for heap in self.heaps:
             heapq.heapify(heap)
+        self.pushed = len(self.band)
 
     def advance(self, clock: float) -> None:
         """Move the items that passed a threshold since the last look, in either direction."""
@@ -402,6 +417,7 @@ class _Lane:
             band = _band(birth, clock, self.step, len(self.heaps))
             self.band[item_id] = band
             heapq.heappush(self.heaps[band], self.dues[item_id])
+            self.pushed += 1
 
     def find_top(self) -> tuple[int, Due]:
         """The highest band with somebody in it, and its first; a lane is never empty."""
@@ -413,6 +429,7 @@ class _Lane:
                     self.top = (band, entry)
                     return self.top
                 heapq.heappop(heap)
+                self.pushed -= 1
         raise LookupError("an empty lane was kept")
 
 
@@ -677,8 +694,9 @@ class _Round:
         self.made: list[Decision] = []
         self.claimed: set[int] = set()  # customers who got an agent in this round
         self.shelf: list[_Entry] = []  # taken out of the lanes for this round only
-        self.stalled: list[_Unit] = []  # held units that may go on when an idle agent gets his first item
-        self.queue: list[tuple[Key, int, _Unit]] = []
+        # Held lanes, which may go on when an idle agent gets his first item.
+        self.stalled: list[tuple[_Lane, _Unit]] = []
+        self.queue: list[tuple[Key, _Lane, _Unit]] = []  # keys end in an id: no two are equal
         self.clocks: dict[tuple[float, tuple[str, ...]], tuple[float, float]] = {}
         self.sayings: dict[tuple[Requirement, int], str] = {}
         self.order: list[Seat] = []
@@ -777,23 +795,16 @@ class _Round:
         band = _band(entry.birth, clock, entry.pace, self.weights.bands)
         return (-band, entry.due[0] + shift, entry.due[1], entry.due[2])
 
-    def _head(self, unit: _Unit) -> Key | None:
-        best: Key | None = None
-        for key, lane in unit.lanes.items():
-            clock, shift = self.clocks.get(key) or self._clock(*key)
-            if not lane.quiet_from <= clock <= lane.quiet_to:
-                lane.advance(clock)
-            band, entry = lane.top or lane.find_top()
-            if best is None or -band <= best[0]:
-                head = (-band, entry[0] + shift, entry[1], entry[2])
-                if best is None or head < best:
-                    best = head
-        return best
+    def _head(self, lane: _Lane) -> Key:
+        clock, shift = self.clocks.get(lane.key) or self._clock(*lane.key)
+        if not lane.quiet_from <= clock <= lane.quiet_to:
+            lane.advance(clock)
+        band, entry = lane.top or lane.find_top()
+        return (-band, entry[0] + shift, entry[1], entry[2])
 
-    def _queue(self, unit: _Unit) -> None:
-        head = self._head(unit)
-        if head is not None:
-            heapq.heappush(self.queue, (head, len(self.queue), unit))
+    def _line_up(self, unit: _Unit) -> None:
+        for lane in unit.lanes.values():
+            heapq.heappush(self.queue, (self._head(lane), lane, unit))
 
     # -- agents as bits, the best one lowest
 
@@ -890,11 +901,11 @@ class _Round:
                 self.family[family] &= ~bit
         if was_idle and left > 0 and self.stalled:
             stalled, self.stalled = self.stalled, []
-            for unit in stalled:
+            for lane, unit in stalled:
                 if unit.able & bit and unit.need.units <= left:
-                    self._queue(unit)
+                    heapq.heappush(self.queue, (self._head(lane), lane, unit))
                 else:
-                    self.stalled.append(unit)
+                    self.stalled.append((lane, unit))
 
     # -- the items of the lanes
 
@@ -902,17 +913,18 @@ class _Round:
         for unit in self.pool._units.values():
             unit.able = self._able(unit.need)
             if self._candidates(unit):
-                self._queue(unit)
+                self._line_up(unit)
             elif unit.deferred and unit.able:
-                self.stalled.append(unit)
+                self.stalled += [(lane, unit) for lane in unit.lanes.values()]
         while self.queue and len(self.made) < self.limit:
-            key, _, unit = heapq.heappop(self.queue)
+            key, lane, unit = heapq.heappop(self.queue)
             mask = self._candidates(unit)
             if mask:
                 self._serve(self.pool._entries[key[3]], unit, mask)
-                self._queue(unit)
+                if lane.births:
+                    heapq.heappush(self.queue, (self._head(lane), lane, unit))
             elif unit.deferred:
-                self.stalled.append(unit)
+                self.stalled.append((lane, unit))
 
     def _serve(self, entry: _Entry, unit: _Unit, mask: int) -> None:
         item = entry.item

@@ -9,7 +9,7 @@ const withoutOffer = (state, id) => state.offers.filter((entry) => offerId(entry
 const withoutAssignment = (state, id) => state.assignments.filter((assignment) => assignment.id !== id);
 
 const CHANGES = {
-  "offer.made": (state, data) => ({ offers: [...withoutOffer(state, data.offer.id), data] }),
+  "offer.made": (state, data) => ({ offers: [...withoutOffer(state, data.offer.id), ...(data.offer.over ? [] : [data])] }),
   "offer.withdrawn": (state, data) => ({ offers: withoutOffer(state, idOf(data.offer)) }),
   "offer.expired": (state, data) => ({ offers: withoutOffer(state, idOf(data.offer)) }),
   "assignment.started": (state, data) => ({ offers: withoutOffer(state, idOf(data.assignment)) }),
@@ -19,7 +19,7 @@ const CHANGES = {
   }),
   "message.received": (state, data) => ({
     assignments: state.assignments.map((assignment) =>
-      idOf(assignment.interaction) === idOf(data.interaction) ? { ...assignment, unread: (assignment.unread || 0) + 1 } : assignment,
+      idOf(assignment.interaction) === idOf(data.interaction) ? { ...assignment, unread: true } : assignment,
     ),
   }),
   "presence.changed": (state, data) => ({ presence: { ...state.presence, ...data } }),
@@ -34,7 +34,7 @@ export function applied(state, frame) {
 }
 
 /** What the frame tells only by id and must be read again. */
-export const needsReading = (type) => /^(offer|assignment|message)\./.test(type);
+export const needsReading = (type) => /^(offer|assignment|message|presence)\./.test(type);
 
 export function nextDueFirst(assignments) {
   const due = (assignment) => Date.parse(assignment.due_at ?? "") || Infinity;

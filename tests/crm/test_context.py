@@ -92,11 +92,9 @@ def test_the_card_says_who_answered_where_and_what_is_open():
     assert talked["text"].startswith("Yes, Alice, on X, 23 hours ago")
     assert shown["answers"]["still_open"] == [
         {
-            "number": one.ticket.number,
-            "subject": "It was charged twice",
+            "id": one.ticket_id, "ticket": one.ticket_id, "number": one.ticket.number, "subject": "It was charged twice",
             "status": "new",
-            "ticket": one.ticket_id,
-        }
+        }  # fmt: skip
     ]
     assert shown["ticket"]["number"] == one.ticket.number
     assert [line["text"] for line in shown["history"]] == ["We look into it", "It was charged twice"]

@@ -30,7 +30,7 @@ class DeskBoard extends HTMLElement {
   take(frame) {
     const known = new Set(this.state?.offers.map(offerId));
     this.state = applied(this.state ?? { seq: -1, offers: [], assignments: [] }, frame);
-    if (frame.type === "offer.made" && !known.has(frame.data.offer.id)) ring();
+    if (frame.type === "offer.made" && !frame.data.offer.over && !known.has(frame.data.offer.id)) ring();
     if (frame.type === "alert" || frame.type === "whisper") toast(frame.data?.text ?? "An alert without words", frame.type === "alert" ? "bad" : "");
     if (frame.type === "assignment.started") this.started(frame.data);
     if (/^message\./.test(frame.type) && idOf(frame.data.interaction) === this.current) this.thread?.fetchMessage(idOf(frame.data.message));
@@ -95,7 +95,7 @@ class DeskBoard extends HTMLElement {
     Object.assign(button.dataset, { interaction, customer: customer?.id ?? "", workItem: idOf(assignment.work_item), unread: Boolean(assignment.unread) });
     if (interaction === this.current) button.setAttribute("aria-current", "true");
     const last = assignment.last_text ? ` · ${assignment.last_text}` : "";
-    fill(item, { mark: channelMark(channel?.kind), subject: ticket?.subject, number: ticket?.number ? `#${ticket.number}` : "", customer: customer?.handle || customer?.name, last, unread: assignment.unread || "" });
+    fill(item, { mark: channelMark(channel?.kind), subject: ticket?.subject, number: ticket?.number ? `#${ticket.number}` : "", customer: customer?.handle || customer?.name, last, unread: Number(assignment.unread) > 1 ? assignment.unread : "" });
     item.querySelector(".work__unread").hidden = !assignment.unread;
     const due = item.querySelector("relative-time");
     if (assignment.due_at) due.setAttribute("since", assignment.since ?? "");
@@ -213,7 +213,6 @@ class DeskBoard extends HTMLElement {
     if (!interaction) return;
     this.current = interaction;
     this.dataset.pane = "thread";
-    this.state.assignments = this.state.assignments.map((one) => (idOf(one.interaction) === interaction ? { ...one, unread: 0 } : one));
     this.draw();
     if (customer) this.load("customer", `/customers/${customer}/card/`, interaction);
     await this.load("thread", `/interactions/${interaction}/thread/`, interaction);

@@ -58,11 +58,12 @@ class LiveBoard extends HTMLElement {
   tile(tile, queue) {
     const breach = Date.parse(queue.next_breach_at ?? "") - clock.now();
     const missed = queue.service_level !== null && queue.service_level < queue.target;
-    tile.dataset.level = breach <= 0 ? "bad" : missed ? "bad" : breach <= SOON ? "warn" : "ok";
+    const overdue = queue.overdue ? `${queue.overdue} overdue · ` : "";
+    tile.dataset.level = breach <= 0 || overdue ? "bad" : missed ? "bad" : breach <= SOON ? "warn" : "ok";
     tile.dataset.sl = queue.service_level === null ? "none" : missed ? "bad" : "good";
     fill(tile, {
       name: queue.name, waiting: queue.waiting, target: `target ${percent(queue.target)}`, level: percent(queue.service_level),
-      breach: breach <= 0 ? "breached" : "breach near", staff: this.staffWords(queue.staffed), "in-work": `${queue.in_work ?? 0} in work`,
+      breach: breach <= 0 ? "breached" : "breach near", staff: this.staffWords(queue.staffed), "in-work": `${overdue}${queue.in_work ?? 0} in work`,
     });
     show(tile, "breach", breach <= SOON);
     tile.querySelector('[data-part="breach"]').className = `badge badge--${breach <= 0 ? "bad" : "warn"}`;

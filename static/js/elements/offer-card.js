@@ -11,9 +11,9 @@ function money(value) {
   return amount > 0 ? `value ${amount.toLocaleString(undefined, { maximumFractionDigits: 0 })} ${value.currency ?? "€"} a year` : "";
 }
 
-function firstLine({ text, context = {}, ticket }) {
-  const inbound = (context.history ?? []).find((line) => line.direction === "inbound" && line.text);
-  return text ?? context.text ?? inbound?.text ?? (context.ticket ?? ticket)?.subject ?? "";
+function firstLine({ offer, context, ticket }) {
+  const inbound = (context?.history ?? []).find((line) => line.direction === "inbound" && line.text);
+  return offer.text || inbound?.text || (ticket ?? context?.ticket)?.subject || "";
 }
 
 function why({ offer }) {
@@ -22,10 +22,11 @@ function why({ offer }) {
 }
 
 export function drawOffer(template, entry) {
-  const { offer, context = {} } = entry;
+  const { offer } = entry;
+  const context = entry.context ?? {};
   const card = stamp(template);
   card.dataset.offer = offer.id;
-  const open = (context.answers?.still_open ?? context.open_tickets ?? []).filter((ticket) => idOf(ticket) !== idOf(context.ticket));
+  const open = (context.answers?.still_open ?? context.open_tickets ?? []).filter((ticket) => idOf(ticket) !== idOf(entry.ticket ?? context.ticket));
   fill(card, {
     mark: channelMark(offer.channel?.kind),
     queue: words(offer.queue?.name ?? offer.queue).replace(/^./, (letter) => letter.toUpperCase()),

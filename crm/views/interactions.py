@@ -1,0 +1,78 @@
+"""One contact: its page, its thread and its messages as fragments."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from crm.access import Permission, find, may
+from crm.choices import Audience, ChannelKind, CodeKind, InteractionStatus
+from crm.models import Code, Interaction, Macro, Message
+from crm.services import context, messages, streams
+from crm.views.base import Page, panels_of
+
+MESSAGES_SHOWN = 200
+# Characters that a network takes; what is longer is refused there.
+LIMITS = {
+    ChannelKind.X: 280,
+    ChannelKind.BLUESKY: 300,
+    ChannelKind.MASTODON: 500,
+    ChannelKind.INSTAGRAM: 2200,
+    ChannelKind.SMS: 1600,
+}
+
+
+class Thread(Page):
+    """`/interactions/<id>/thread/`: the thread with its composer, as a fragment."""
+
+    permission = Permission.READ_WORK
+    template = "crm/_thread.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        visible = Interaction.objects.visible_to(request.user)
+        related = visible.select_related("channel__brand", "customer", "identity", "ticket", "folded_into")
+        interaction = find(related, pk=kwargs["pk"])
+        return thread_of(interaction, request)
+
+
+def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
+    """What `crm/_thread.html` needs; the stream's number is read first, so that nothing can fall between."""
+    user = request.user
+    seq = streams.current(f"interaction:{interaction.pk}")
+    words = Message.objects.filter(interaction=interaction).select_related("author", "identity")
+    can_reply = may(user, Permission.REPLY) and interaction.status == InteractionStatus.OPEN
+    codes = list(Code.objects.filter(retired=False).order_by("label"))
+    return {
+        "interaction": interaction,
+        "thread": list(words.order_by("-at", "-pk")[:MESSAGES_SHOWN])[::-1],
+        "seq": seq,
+        "can_reply": can_reply,
+        "can_switch": interaction.audience == Audience.PUBLIC and interaction.channel.kind in messages.TAKES_PRIVATE,
+        "limit": LIMITS.get(interaction.channel.kind),
+        "macros": Macro.objects.order_by("name") if can_reply else (),
+        "reasons": [code for code in codes if code.kind == CodeKind.REASON],
+        "outcomes": [code for code in codes if code.kind == CodeKind.OUTCOME],
+        **panels_of([interaction.pk], user)[interaction.pk],
+    }
+
+
+class InteractionDetail(Thread):
+    """`/interactions/<id>/`: the thread on a page of its own, the customer's card beside it."""
+
+    template = "crm/interaction_detail.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        shown = super().context(request, **kwargs)
+        customer = shown["interaction"].customer_id
+        return {**shown, "card": context.card([customer], request.user)[customer]}
+
+
+class MessageFragment(Page):
+    """`/interactions/<id>/messages/<id>/`: one message, as the thread shows it."""
+
+    permission = Permission.READ_WORK
+    template = "crm/_message.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        visible = Message.objects.visible_to(request.user).select_related("author", "identity", "interaction__channel")
+        message = find(visible, pk=kwargs["message"], interaction=kwargs["pk"])
+        return {"message": message, "interaction": message.interaction}

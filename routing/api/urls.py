@@ -1,0 +1,16 @@
+"""REST addresses of the distributor."""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from routing.api import viewsets
+
+router = SimpleRouter()
+router.register("queues", viewsets.QueueViewSet, "api-queue")
+router.register("skills", viewsets.SkillViewSet, "api-skill")
+router.register("agents", viewsets.AgentViewSet, "api-agent")
+router.register("work-items", viewsets.WorkItemViewSet, "api-work-item")
+router.register("offers", viewsets.OfferViewSet, "api-offer")
+router.register("assignments", viewsets.AssignmentViewSet, "api-assignment")
+
+urlpatterns = [path("desk/", viewsets.DeskView.as_view(), name="api-desk"), *router.urls]

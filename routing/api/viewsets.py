@@ -1,0 +1,210 @@
+"""The nouns of the distributor; acts are sub-resources."""
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crm.access import Permission, may, require
+from crm.api.base import Door, ScopedViewSet
+from crm.errors import NotFound
+from routing import filters
+from routing.api import serializers
+from routing.choices import AssignmentStatus
+from routing.models import Agent, Assignment, Queue, Skill, WorkItem
+from routing.services import assignments, desk, explanations, presence
+
+
+class _Shared(ScopedViewSet):
+    """What everybody who may read work may read."""
+
+    def scoped(self) -> QuerySet:
+        rows = self.queryset.all()
+        return rows if may(self.request.user, Permission.READ_WORK) else rows.none()
+
+
+class QueueViewSet(_Shared):
+    """Lines of the universal queue."""
+
+    noun = "queues"
+    queryset = Queue.objects.select_related("team")
+    serializer_class = serializers.QueueSerializer
+    filterset_class = filters.QueueFilter
+    ordering_fields = ("id", "slug")
+    ordering = "slug"
+    slug_field = "slug"
+
+
+class SkillViewSet(_Shared):
+    """Abilities that work may require."""
+
+    noun = "skills"
+    queryset = Skill.objects.all()
+    serializer_class = serializers.SkillSerializer
+    filterset_class = filters.SkillFilter
+    ordering_fields = ("id", "code")
+    ordering = "code"
+
+
+class AgentViewSet(_Shared):
+    """Who takes work. `/agents/me/presence/` is one's own."""
+
+    noun = "agents"
+    queryset = Agent.objects.select_related("user").prefetch_related("agent_skills__skill")
+    serializer_class = serializers.AgentSerializer
+    filterset_class = filters.AgentFilter
+    ordering_fields = ("id",)
+
+    def scopes(self) -> tuple[str, ...]:
+        """Own presence belongs to the desk."""
+        return (*super().scopes(), "desk") if self.kwargs.get("pk") == "me" else super().scopes()
+
+    @extend_schema(request=serializers.PresenceInput, responses=OpenApiTypes.OBJECT)
+    @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
+    def presence(self, request: Request, pk: str) -> Response:
+        """Say what the agent chose; answered with what he is doing."""
+        if pk == "me":
+            require(request.user, Permission.WORK)
+            agent = presence.agent_of(request.user)
+        else:
+            require(request.user, Permission.SUPERVISE)
+            agent = self.find()
+            if not presence.may_set(request.user, agent):
+                raise NotFound("There is no such agent in your team.")
+        given = self.read_body(serializers.PresenceInput)
+        agent = presence.choose(agent, given["state"], by=request.user, reason=given["reason"])
+        held = list(agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", flat=True))
+        return Response(
+            {
+                "state": agent.chosen,
+                "doing": presence.doing(agent, held.count("offered"), held.count("accepted")),
+                "since": agent.chosen_since,
+                "reason": agent.chosen_reason,
+            }
+        )
+
+
+class DeskView(Door):
+    """`GET /desk/`: the agent's desk."""
+
+    noun = "desk"
+
+    def scopes(self) -> tuple[str, ...]:
+        """One scope for the desk, reading and acting."""
+        return ("desk",)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Presence, capacity, offers, assignments, counts and the stream's number; a sign of life."""
+        require(request.user, Permission.WORK)
+        presence.agent_of(request.user)
+        presence.beat([request.user.pk], socket=False)
+        return Response(desk.snapshot(request.user))
+
+
+class OfferViewSet(ScopedViewSet):
+    """Open offers: one's own, or all of the agents one supervises."""
+
+    noun = "offers"
+    queryset = Assignment.objects.filter(status=AssignmentStatus.OFFERED)
+    serializer_class = serializers.AssignmentSerializer
+    filterset_class = filters.OfferFilter
+    ordering_fields = ("id",)
+
+    def scopes(self) -> tuple[str, ...]:
+        """Offers belong to the desk too."""
+        return (*super().scopes(), "desk")
+
+    def scoped(self) -> QuerySet:
+        return _assignments(self.queryset.all(), self.request.user)
+
+    @extend_schema(request=None, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def accept(self, request: Request, pk: str) -> Response:
+        """Take it: 200 once; 409 `already_yours` or `offer_gone` with `holder`."""
+        require(request.user, Permission.WORK)
+        return Response(self.represent(assignments.accept(_number(pk), by=request.user)))
+
+    @extend_schema(request=serializers.DeclineInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def decline(self, request: Request, pk: str) -> Response:
+        """Give it back with a reason."""
+        require(request.user, Permission.WORK)
+        given = self.read_body(serializers.DeclineInput)
+        assignments.decline(_number(pk), by=request.user, reason=given["reason"])
+        return Response(status=204)
+
+
+def _number(pk: str) -> int:
+    if not (pk.isascii() and pk.isdecimal() and len(pk) < 19):
+        raise NotFound("There is no such offer.")
+    return int(pk)
+
+
+def _assignments(rows: QuerySet, user) -> QuerySet:
+    if may(user, Permission.SUPERVISE) or may(user, Permission.READ_DELIVERIES):
+        return rows.filter(work_item__in=WorkItem.objects.visible_to(user))
+    return rows.filter(agent__user=user)
+
+
+class AssignmentViewSet(ScopedViewSet):
+    """Holds of work items, past ones included."""
+
+    noun = "assignments"
+    queryset = Assignment.objects.all()
+    serializer_class = serializers.AssignmentSerializer
+    filterset_class = filters.AssignmentFilter
+    ordering_fields = ("id", "offered_at")
+
+    def scoped(self) -> QuerySet:
+        return _assignments(self.queryset.all(), self.request.user)
+
+
+class WorkItemViewSet(ScopedViewSet):
+    """Work that waits or is handled."""
+
+    noun = "work-items"
+    queryset = WorkItem.objects.select_related("queue")
+    serializer_class = serializers.WorkItemSerializer
+    filterset_class = filters.WorkItemFilter
+    ordering_fields = ("id", "deadline", "queued_at")
+
+    def scopes(self) -> tuple[str, ...]:
+        """Handling work belongs to the desk too."""
+        return (*super().scopes(), "desk")
+
+    @extend_schema(request=None, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def claim(self, request: Request, pk: str) -> Response:
+        """Pull it: 409 `taken` with `holder` when somebody has it."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        made = assignments.claim(item.pk, by=request.user)
+        return Response(serializers.AssignmentSerializer(made).data, status=201)
+
+    @extend_schema(request=serializers.TransferInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def transfer(self, request: Request, pk: str) -> Response:
+        """Hand it to a queue or a colleague; its age is kept."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        assignments.transfer(item.pk, by=request.user, **self.read_body(serializers.TransferInput))
+        return Response(status=204)
+
+    @extend_schema(request=serializers.CompleteInput, responses=serializers.WorkItemSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def complete(self, request: Request, pk: str) -> Response:
+        """Finish it with reason and outcome; the contact is closed."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        given = self.read_body(serializers.CompleteInput)
+        assignments.complete(item.pk, by=request.user, reason=given["reason"], outcome=given["outcome"])
+        return Response(self.represent(WorkItem.objects.select_related("queue").get(pk=item.pk)))
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def explanation(self, request: Request, pk: str) -> Response:
+        """Each offer made of it: candidates, scores by named part, step, why not the others."""
+        return Response(explanations.of(self.find().pk))
