@@ -5,14 +5,12 @@ import json
 import sys
 
 from bench import ready  # noqa: F401 - Django before its models
+from bench.names import SECRET, SLUG, token_of
 from crm.choices import ChannelKind, CodeKind, Role
 from crm.models import ApiToken, Brand, Channel, ChannelAccount, Code, Team, User
 from crm.rows import run
 from crm.secrets import digest
 from routing.models import Agent, AgentSkill, Queue, Skill
-
-SECRET = "bench-secret"  # noqa: S105 - of a house that lives for minutes
-SLUG = "bench-x"
 
 _PEOPLE = """
 WITH people AS (
@@ -23,11 +21,6 @@ WITH people AS (
 INSERT INTO crm_identity (customer_id, kind, value, handle, name, verified, claims, created_at)
 SELECT id, 'x', 'h' || substr(name, 7), 'h' || substr(name, 7), name, false, '{}', now() FROM people
 """
-
-
-def token_of(number: int) -> str:
-    """The token of the agent of that number; 0 is the auditor's, who may read the feed and every thread."""
-    return f"ear_bench-token-of-nobody-but-agent-{number:04d}"
 
 
 def make(agents: int, customers: int, capacity: int) -> dict:

@@ -10,9 +10,9 @@ from itertools import count
 import orjson
 
 from bench import load
+from bench.names import SECRET, SLUG
 from bench.stack import ROOT, BenchError, Stack
 
-SLUG, SECRET = "bench-x", "bench-secret"
 BATCH = 1000
 KNOWN = 100_000
 AUTHORS = 165_000  # so that about 60 % of items come from known people, as in the limit

@@ -38,7 +38,7 @@ _SUPERVISOR = _AGENT | {
     Permission.PLAY_DEMO,
 }  # fmt: skip
 
-GRANTS: dict[Role | str, set[Permission]] = {
+GRANTS: dict = {
     Role.ADMINISTRATOR: set(Permission),
     Role.SUPERVISOR: _SUPERVISOR,
     Role.AGENT: _AGENT,

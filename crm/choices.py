@@ -132,10 +132,10 @@ class TicketStatus(TextChoices):
     FOLDED = "folded"
 
 
-_WORKED = {TicketStatus.OPEN, TicketStatus.WAITING_ON_CUSTOMER, TicketStatus.WAITING_ON_US}
+_WORKED: set = {TicketStatus.OPEN, TicketStatus.WAITING_ON_CUSTOMER, TicketStatus.WAITING_ON_US}
 
 # Which steps a person may take. Folding, and re-opening by the customer's answer, are the threads' own business.
-TICKET_MOVES: dict[str, set[TicketStatus]] = {
+TICKET_MOVES: dict[str, set] = {
     TicketStatus.NEW: _WORKED | {TicketStatus.SOLVED},
     TicketStatus.OPEN: _WORKED | {TicketStatus.SOLVED},
     TicketStatus.WAITING_ON_CUSTOMER: _WORKED | {TicketStatus.SOLVED},

@@ -82,7 +82,7 @@ def request(
     backend = _Door((host, port) == _place(base_url) if base_url else False, seconds or settings.SEND_TIMEOUT)
     pool = httpcore.ConnectionPool(ssl_context=_ssl(), network_backend=backend, retries=0)
     try:
-        with pool, pool.stream(method, target, headers=sent, content=body) as response:
+        with pool, pool.stream(method, target, headers=list(sent.items()), content=body) as response:
             names = {
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
             }

@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from crm.access import Permission, may, sees_everything, work_filter
-from crm.choices import TeamVisibility
+from crm.choices import Audience, Role, TeamVisibility
 
 
 class CustomerQuerySet(models.QuerySet):
@@ -31,7 +31,7 @@ class MessageQuerySet(models.QuerySet):
 
 
 class TicketQuerySet(models.QuerySet):
-    """Problems, by team and owner."""
+    """Problems, by team and owner; marketing sees those that were spoken of in public."""
 
     def visible_to(self, user: Any) -> "TicketQuerySet":
         if not may(user, Permission.READ_WORK):
@@ -39,7 +39,12 @@ class TicketQuerySet(models.QuerySet):
         if sees_everything(user):
             return self.all()
         seen = Q(team=None) | Q(team__visibility=TeamVisibility.OPEN) | Q(owner=user.pk)
-        return self.filter(seen | Q(team=user.team_id) if user.team_id else seen)
+        found = self.filter(seen | Q(team=user.team_id) if user.team_id else seen)
+        return found.filter(self._public()) if user.role == Role.MARKETING else found
+
+    def _public(self) -> Exists:
+        contacts = self.model._meta.get_field("interactions").related_model._base_manager
+        return Exists(contacts.filter(ticket=OuterRef("pk"), audience=Audience.PUBLIC))
 
 
 class DeliveryQuerySet(models.QuerySet):

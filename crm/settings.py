@@ -282,6 +282,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     # Sends, retries and due times a lost task left behind are found in PostgreSQL.
     "sweep": {"task": "crm.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    # The demo's simulated colleagues take their turn; nothing while they are switched off.
+    "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
     # What retention says is over goes.
     "purge": {"task": "crm.tasks.purge", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -322,6 +324,19 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    # Several nouns have a state or status of their own: each list gets its own name.
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelKindEnum": "crm.choices.ChannelKind",
+        "AudienceEnum": "crm.choices.Audience",
+        "DeliveryStateEnum": "crm.choices.DeliveryState",
+        "MessageStateEnum": "crm.choices.MessageState",
+        "PresenceStateEnum": "routing.choices.PresenceState",
+        "InteractionStatusEnum": "crm.choices.InteractionStatus",
+        "TicketStatusEnum": "crm.choices.TicketStatus",
+        "WorkItemStatusEnum": "routing.choices.WorkItemStatus",
+        "AssignmentStatusEnum": "routing.choices.AssignmentStatus",
+        "MentionStatusEnum": "socialcare.choices.MentionStatus",
+    },
 }
 
 # --- Browsers

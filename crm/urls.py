@@ -3,7 +3,34 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from crm.views import customers, deliveries, home, interactions, tickets
+
+handler400 = "crm.views.base.bad_request"
+handler403 = "crm.views.base.forbidden"
+handler404 = "crm.views.base.absent"
+handler500 = "crm.views.base.broken"
+
+pages = [
+    path("", home.Home.as_view(), name="home"),
+    path("search/", home.Search.as_view(), name="search"),
+    path("help/keys/", home.Keys.as_view(), name="keys"),
+    path("customers/", customers.CustomerList.as_view(), name="customers"),
+    path("customers/<int:pk>/", customers.CustomerDetail.as_view(), name="customer"),
+    path("customers/<int:pk>/card/", customers.CustomerCard.as_view(), name="customer-card"),
+    path("tickets/", tickets.TicketList.as_view(), name="tickets"),
+    path("tickets/<int:pk>/", tickets.TicketDetail.as_view(), name="ticket"),
+    path("interactions/<int:pk>/", interactions.InteractionDetail.as_view(), name="interaction"),
+    path("interactions/<int:pk>/thread/", interactions.Thread.as_view(), name="thread"),
+    path(
+        "interactions/<int:pk>/messages/<int:message>/", interactions.MessageFragment.as_view(), name="message"
+    ),
+    path("deliveries/", deliveries.DeliveryList.as_view(), name="deliveries"),
+    path("deliveries/<int:pk>/replay/", deliveries.Replay.as_view(), name="delivery-replay"),
+]
+
 urlpatterns = [
+    *pages,
+    *(path("", include(f"{app}.urls")) for app in ("routing", "socialcare", "reports")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("crm.api.urls")),
     path("api/v1/", include("routing.api.urls")),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from reports import scenarios
 
@@ -323,7 +324,7 @@ def _read_items(source: _Source, recording: Recording) -> None:
     recording.items += [item for _, _, item in scenarios.fill(acts, RUN, BASE)]
 
 
-def _values(text: str) -> Iterator[tuple[int, object, str]]:
+def _values(text: str) -> Iterator[tuple[int, Any, str]]:
     """Every item with its number: of the line, or its place in the one document that the file is."""
     whole, _ = _parse(text)
     if isinstance(whole, dict) and isinstance(whole.get("items"), list):
@@ -385,7 +386,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _parse(line: str) -> tuple[object, str]:
+def _parse(line: str) -> tuple[Any, str]:
     """The value of a JSON text and no reason, or the text as it is and the reason."""
     try:
         return json.loads(line), ""
@@ -434,3 +435,8 @@ READERS = {
     "airline": _read_airline,
     "items": _read_items,
 }
+
+
+def seconds_between(first: str, last: str) -> float:
+    """Seconds between two ISO 8601 times of items."""
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()

@@ -12,5 +12,6 @@ class RoutingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Load the reactions."""
+        """Load the reactions, and show pages of interactions what waits and why."""
         import_module("routing.reactions")
+        import_module("crm.views.base").register_panel(import_module("routing.services.panels").of_interactions)

@@ -53,9 +53,7 @@ class Conveyor:
         if not settings.LEADER_LOCK:
             return True
         while not self.stopping:
-            if rows.run("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (LOCK,))[0][0]:
-                self.beat()
-                log.info("leading")
+            if self.try_lead():
                 return True
             rows.run(
                 "SELECT pg_terminate_backend(backend_pid) FROM routing_leader WHERE name = 'conveyor' "
@@ -64,6 +62,16 @@ class Conveyor:
             )
             time.sleep(0.3)
         return False
+
+    def try_lead(self) -> bool:
+        """Become the leader if nobody is; at once, yes or no."""
+        if not settings.LEADER_LOCK:
+            return True
+        if not rows.run("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (LOCK,))[0][0]:
+            return False
+        self.beat()
+        log.info("leading")
+        return True
 
     def beat(self) -> None:
         """Write that we are alive, by the database's clock."""

@@ -96,13 +96,18 @@ class Weights:
 class Reserve:
     """Idle agents kept free for calls: deferred work that is young is packed on busy agents or held."""
 
-    seats: int = 2
+    seats: int = 2  # at least so many
+    share: float = 0.25  # of those who are there and take calls
     hold: float = 0.25  # share of the promise for which an item may be held
     hold_seconds: Mapping[str, float] = field(
         default_factory=dict
     )  # longest hold by queue, instead of the share
     families: frozenset[str] = frozenset({"social", "mail"})  # never private messages
     urgent_from: float = 0.9  # safety: what is known to be this urgent is never held
+
+    def kept(self, callable_seats: int) -> int:
+        """How many idle agents are kept free."""
+        return max(self.seats, int(self.share * callable_seats))
 
     def until(self, item: Item) -> float:
         """The moment from which the item is no longer held."""
@@ -491,6 +496,7 @@ class Pool:
         self._holders: dict[int, set[int]] = {}
         self._open: set[int] = set()
         self._ranks: dict[int, tuple[int, float, int]] = {}
+        self._callable: set[int] = set()
         self._parked: set[int] = set()
         self._now = -math.inf
 
@@ -617,6 +623,10 @@ class Pool:
         for customer in seat.customers:
             self._holders.setdefault(customer, set()).add(seat.id)
         self._ranks[seat.id] = _rank(seat)
+        takes_calls = (
+            seat.live and "voice" not in seat.blocked and (seat.max_family or {}).get("voice", 1) > 0
+        )
+        (self._callable.add if takes_calls else self._callable.discard)(seat.id)
         self._note_room(self._seats[seat.id])
 
     def remove_seat(self, seat_id: int) -> None:
@@ -625,6 +635,7 @@ class Pool:
         self._seats.pop(seat_id, None)
         self._ranks.pop(seat_id, None)
         self._open.discard(seat_id)
+        self._callable.discard(seat_id)
 
     def seat(self, seat_id: int) -> Seat | None:
         """The agent, as the pool believes him to be."""
@@ -817,6 +828,8 @@ class _Round:
         self.family: dict[str, int] = {}
         self.room: dict[int, int] = {}
         self.idle = 0
+        self.busy: dict[int, int] = {}  # by load
+        self.filed: dict[int, int] = {}  # the load under which an agent stands there
         self.by_skill: dict[str, list[tuple[int, int]]] = {}
         self.by_language: dict[str, int] = {}
         self.by_level: dict[tuple[str, int], int] = {}
@@ -824,6 +837,8 @@ class _Round:
             bit = self.bit[seat.id]
             if seat.load <= 0:
                 self.idle |= bit
+            else:
+                self._file(seat, bit)
             for code, level in seat.skills.items():
                 self.by_skill.setdefault(code, []).append((level, bit))
             for language in {one.lower() for one in seat.languages}:
@@ -837,6 +852,14 @@ class _Round:
         if need.language is not None:
             mask &= self.by_language.get(need.language, 0)
         return mask
+
+    def _file(self, seat: Seat, bit: int) -> None:
+        """Keep who is busy sorted by load."""
+        before = self.filed.get(seat.id)
+        if before is not None:
+            self.busy[before] &= ~bit
+        self.filed[seat.id] = seat.load
+        self.busy[seat.load] = self.busy.get(seat.load, 0) | bit
 
     def _skilled(self, code: str, level: int) -> int:
         mask = self.by_level.get((code, level))
@@ -881,7 +904,7 @@ class _Round:
         reserve = self.pool.reserve
         if mask and unit.deferred and reserve is not None:
             callable_idle = self.idle & self._welcoming("voice")
-            if callable_idle.bit_count() <= reserve.seats:
+            if callable_idle.bit_count() <= reserve.kept(len(self.pool._callable)):
                 mask &= ~callable_idle
         return mask
 
@@ -892,6 +915,7 @@ class _Round:
             return
         was_idle = self.idle & bit
         self.idle &= ~bit
+        self._file(seat, bit)
         left = 0 if seat.in_call else seat.capacity - seat.load
         for units in self.room:
             if units > left:
@@ -950,12 +974,17 @@ class _Round:
         if mask & (mask - 1) == 0:
             return self._lowest(mask), "the only one free"
         if unit.need.family in self.weights.packed and mask & ~self.idle:
-            return self._lowest(mask & ~self.idle), "has room beside open work"
+            return self._fullest(mask), "has room beside open work"
         seat = self._lowest(mask)
         second = self._lowest(mask & (mask - 1))
         if self.pool._ranks[seat.id][0] < self.pool._ranks[second.id][0]:
             return seat, "least flexible"
         return seat, "longest idle" if seat.idle_since < second.idle_since else "first in order"
+
+    def _fullest(self, mask: int) -> Seat:
+        """The one with the highest load, so that those with little to do become free."""
+        load = max(load for load, busy in self.busy.items() if mask & busy)
+        return self._lowest(mask & self.busy[load])
 
     def _lowest(self, mask: int) -> Seat:
         return self.order[(mask & -mask).bit_length() - 1]

@@ -606,7 +606,7 @@ class ScopedViewSet(Door, GenericViewSet):
 def find_by(queryset: QuerySet, key: str, slug_field: str = "", *, locked: bool = False) -> Any:
     """A row of a scoped queryset by id or slug; an odd key is simply not there."""
     if key.isascii() and key.isdecimal() and len(key) < 20 and int(key) <= BIGGEST_ID:
-        wanted = {"pk": int(key)}
+        wanted: dict[str, Any] = {"pk": int(key)}
     elif slug_field and key.isascii() and key.replace("-", "").replace("_", "").isalnum():
         wanted = {slug_field: key}
     else:

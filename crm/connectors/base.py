@@ -49,6 +49,11 @@ def register(name: str, path: str) -> None:
     _paths[name] = path
 
 
+def names() -> list[str]:
+    """The connectors there are."""
+    return sorted(_paths)
+
+
 def connector(name: str) -> Connector:
     """The connector of that name; KeyError when none is plugged in."""
     return import_module(_paths[name])  # type: ignore[return-value]

@@ -94,8 +94,7 @@ FROM scope s LEFT JOIN standing g ON g.queue_id = s.id LEFT JOIN levels l ON l.q
 )
 
 # The closed half-hours of today: what fell due or arrived in them does not change any more.
-_DAY = (
-    """
+_DAY = """
 WITH marked AS (
     {marked}
     FROM routing_workitem w LEFT JOIN crm_interaction i ON i.id = w.interaction_id
@@ -116,12 +115,11 @@ FROM (
     FROM marked GROUP BY queue_id
 ) by_slot GROUP BY queue_id, slot
 """.replace("{marked}", _MARKED).replace(
-        "{counts}",
-        _COUNTS.format(
-            window_live="queued_at >= %(since)s AND queued_at < %(until)s",
-            window_due="deadline >= %(since)s AND deadline < %(until)s",
-        ),
-    )
+    "{counts}",
+    _COUNTS.format(
+        window_live="queued_at >= %(since)s AND queued_at < %(until)s",
+        window_due="deadline >= %(since)s AND deadline < %(until)s",
+    ),
 )
 
 _AGENTS = """
@@ -194,7 +192,9 @@ def snapshot_for(slug: str, key: Hashable) -> dict:
         "title": board.title,
         "as_of": now,
         "queues": queues,
-        "agents": [{name: value for name, value in one.items() if not name.startswith("_")} for one in agents],
+        "agents": [
+            {name: value for name, value in one.items() if not name.startswith("_")} for one in agents
+        ],
         "alerts": _alerts(found, agents, key),
         "totals": _totals(found, queues, agents),
     }
@@ -231,7 +231,12 @@ def forget_closed_hours() -> None:
 
 
 def _level(counts: dict) -> float | None:
-    live = (counts["live_in_time"], counts["live_answered"], counts["live_abandoned"], counts["live_abandoned_short"])
+    live = (
+        counts["live_in_time"],
+        counts["live_answered"],
+        counts["live_abandoned"],
+        counts["live_abandoned_short"],
+    )
     found = metrics.level_of_mixed_work(live, (counts["due_in_time"], counts["due"]))
     return None if found is None else round(found, 4)
 
@@ -255,7 +260,8 @@ def _queue(row: dict, slots: dict[int, dict], agents: list[dict]) -> dict:
         "targets": rows.from_json(row["targets"]),
         "received": row["received"] + day["received"],
         "answered": row["answered"] + day["answered"],
-        "spark": [_level(slots[n]) if n in slots else None for n in range(max(slots, default=-1) + 1)] + [level],
+        "spark": [_level(slots[n]) if n in slots else None for n in range(max(slots, default=-1) + 1)]
+        + [level],
     }
 
 
@@ -287,7 +293,7 @@ def _kind(agent: dict) -> str | None:
 
 
 def _agent(row: dict) -> dict:
-    blocked = rows.from_json(row["blocked_families"])
+    blocked: list = list(rows.from_json(row["blocked_families"]) or [])  # type: ignore[call-overload]
     doing, since, reason = _doing(row, blocked)
     return {
         "id": row["id"],
@@ -314,7 +320,11 @@ def _doing(row: dict, blocked: list) -> tuple[str, datetime, str]:
         return (Doing.WRAP_UP if done else Doing.IN_WORK), row["since"], row["chosen_reason"]
     if row["offered"]:
         return Doing.OFFERED, row["since"], row["chosen_reason"]
-    since = max(row["idle_since"], row["chosen_since"]) if row["chosen"] == PresenceState.AVAILABLE else row["chosen_since"]
+    since = (
+        max(row["idle_since"], row["chosen_since"])
+        if row["chosen"] == PresenceState.AVAILABLE
+        else row["chosen_since"]
+    )
     return Doing.IDLE, since, row["chosen_reason"]
 
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
-from crm.access import Permission, may
+from crm.access import Permission
 from crm.views.base import Page
 from reports.services import boards
 
@@ -17,7 +16,4 @@ class BoardPage(Page):
     template = "reports/board.html"
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        shown = {"snapshot": boards.snapshot(kwargs["slug"], request.user), "boards": boards.list_boards()}
-        if settings.DEMO and may(request.user, Permission.PLAY_DEMO):
-            shown["demo"] = demo.state()
-        return shown
+        return {"snapshot": boards.snapshot(kwargs["slug"], request.user), "boards": boards.list_boards()}

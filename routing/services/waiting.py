@@ -22,14 +22,15 @@ FROM routing_workitem WHERE status IN ('waiting', 'offered', 'assigned') AND que
 """
 
 _MEANS = """
-SELECT part, avg(least(1, greatest(0, value::float8))) FROM routing_workitem w, jsonb_each_text(w.priority_parts) AS p(part, value)
+SELECT part, avg(least(1, greatest(0, value::float8)))
+FROM routing_workitem w, jsonb_each_text(w.priority_parts) AS p(part, value)
 WHERE w.status = 'waiting' AND value IS NOT NULL AND value <> 'NaN' GROUP BY part
 """
 
 # Words and people of teams the reader may not see are left out.
 _NEXT = """
 SELECT w.id, w.queue_id, w.family, w.units, w.language, w.queued_at, w.deadline, w.priority_parts::text AS parts,
-    w.interaction_id AS interaction, c.kind AS channel, extract(epoch FROM w.queued_at)::float8 AS since,
+    CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel, extract(epoch FROM w.queued_at)::float8 AS since,
     extract(epoch FROM w.deadline)::float8 AS due, coalesce((q.targets ->> w.family)::float8, 3600) AS goal,
     CASE WHEN seen.yes THEN t.subject ELSE '' END AS subject,
     CASE WHEN seen.yes THEN coalesce(nullif(u.name, ''), y.handle) ELSE '' END AS customer

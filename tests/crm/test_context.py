@@ -92,7 +92,10 @@ def test_the_card_says_who_answered_where_and_what_is_open():
     assert talked["text"].startswith("Yes, Alice, on X, 23 hours ago")
     assert shown["answers"]["still_open"] == [
         {
-            "id": one.ticket_id, "ticket": one.ticket_id, "number": one.ticket.number, "subject": "It was charged twice",
+            "id": one.ticket_id,
+            "ticket": one.ticket_id,
+            "number": one.ticket.number,
+            "subject": "It was charged twice",
             "status": "new",
         }  # fmt: skip
     ]
@@ -128,7 +131,10 @@ def test_the_outcome_says_whether_the_customer_got_what_was_needed():
     alice, carol = reader(), known()
     contact(carol, **closed(outcome="solved"))
     got = card(carol, alice)["answers"]["got_what_was_needed"]
-    assert (got["answer"], got["text"]) == ("yes", "Yes: the last contact ended as “Refund booked”, 2 days ago.")
+    assert (got["answer"], got["text"]) == (
+        "yes",
+        "Yes: the last contact ended as “Refund booked”, 2 days ago.",
+    )
     Interaction.objects.update(outcome="unsolved")
     assert card(carol, alice)["answers"]["got_what_was_needed"]["yes"] is False
 

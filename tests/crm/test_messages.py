@@ -101,7 +101,9 @@ def test_the_audience_must_fit_the_contact(agent):
 
 def test_the_same_public_text_to_one_person_is_refused_for_a_day(interaction, agent):
     first = write(interaction, agent)
-    other = factories.make_interaction(interaction.channel, interaction.customer, identity=interaction.identity)
+    other = factories.make_interaction(
+        interaction.channel, interaction.customer, identity=interaction.identity
+    )
     with pytest.raises(Conflict) as refused:
         write(other, agent)
     assert refused.value.code == "duplicate_text"
@@ -208,7 +210,9 @@ def test_a_final_refusal_is_failed_and_a_person_may_send_again(interaction, agen
     messages.deliver(message.pk)
     assert fresh(message).state == "sent"
     with pytest.raises(Conflict):
-        messages.send_again(factories.make_message(interaction, direction="outbound", state="queued").pk, by=agent)
+        messages.send_again(
+            factories.make_message(interaction, direction="outbound", state="queued").pk, by=agent
+        )
 
 
 def test_errors_that_pass_are_tried_until_the_end_is_in_sight(interaction, agent, networks):
@@ -274,7 +278,9 @@ def test_an_echo_before_the_answer_leaves_one_message(interaction, agent, monkey
 
     real = base.connector
     monkeypatch.setattr(base, "connector", lambda name: Shortening if name == "short" else real(name))
-    connection.cursor().execute("UPDATE crm_channel SET connector = 'short' WHERE id = %s", (interaction.channel_id,))
+    connection.cursor().execute(
+        "UPDATE crm_channel SET connector = 'short' WHERE id = %s", (interaction.channel_id,)
+    )
     Shortening.parse = staticmethod(real("simnet").parse)
     messages.deliver(message.pk)
     only = Message.objects.get(direction="outbound")

@@ -40,7 +40,13 @@ def cookie(user: User) -> tuple[bytes, bytes]:
 @contextlib.asynccontextmanager
 async def opened(path, headers):
     path, _, query = path.partition("?")
-    scope = {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers, "subprotocols": []}
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": headers,
+        "subprotocols": [],
+    }
     client = ApplicationCommunicator(asgi.application, scope)
     await client.send_input({"type": "websocket.connect"})
     answer = await client.receive_output(timeout=5)

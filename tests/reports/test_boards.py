@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 def floor():
     boards.forget_closed_hours()
     Board.objects.get_or_create(slug="floor", defaults={"title": "Floor"})
-    Board.objects.get_or_create(slug="social", defaults={"title": "Social", "families": ["social", "message"]})
+    Board.objects.get_or_create(
+        slug="social", defaults={"title": "Social", "families": ["social", "message"]}
+    )
 
 
 def tile(snapshot, queue):
@@ -46,7 +48,13 @@ def answered(queue, *, in_time=True, **fields):
 
 def test_an_empty_centre_has_a_board_too():
     shown = boards.snapshot_for("floor", None)
-    assert (shown["slug"], shown["title"], shown["queues"], shown["agents"], shown["alerts"]) == ("floor", "Floor", [], [], [])
+    assert (shown["slug"], shown["title"], shown["queues"], shown["agents"], shown["alerts"]) == (
+        "floor",
+        "Floor",
+        [],
+        [],
+        [],
+    )
     assert shown["totals"]["service_level"] is None
 
 
@@ -82,7 +90,9 @@ def test_the_level_counts_unanswered_ones_that_fell_due():
 def test_work_closed_without_an_answer_is_outside_the_level():
     queue = make.make_queue()
     answered(queue)
-    WorkItem.objects.filter(pk=waiting(queue, minutes=70, due_in=-10).pk).update(status="done", accepted_at=timezone.now())
+    WorkItem.objects.filter(pk=waiting(queue, minutes=70, due_in=-10).pk).update(
+        status="done", accepted_at=timezone.now()
+    )
     assert tile(boards.snapshot_for("floor", None), queue)["service_level"] == 1.0
 
 
@@ -98,7 +108,9 @@ def test_calls_are_judged_by_their_wait_and_short_abandons_are_left_out():
         item = waiting(queue, kind="phone", **fields)
         queued = now - timedelta(seconds=wait)
         WorkItem.objects.filter(pk=item.pk).update(queued_at=queued, deadline=queued + timedelta(seconds=20))
-    assert tile(boards.snapshot_for("floor", None), queue)["service_level"] == pytest.approx(1 / 3, abs=0.0001)
+    assert tile(boards.snapshot_for("floor", None), queue)["service_level"] == pytest.approx(
+        1 / 3, abs=0.0001
+    )
 
 
 def test_a_board_of_families_counts_only_those():
@@ -127,7 +139,13 @@ def test_agents_show_what_they_chose_what_they_do_and_why():
     assert (seen[away.pk]["state"], seen[away.pk]["reason"]) == ("break", "tea")
     assert (seen[silent.pk]["doing"], seen[silent.pk]["reason"]) == ("not_responding", "silent")
     assert (seen[missed.pk]["doing"], seen[missed.pk]["reason"]) == ("not_responding", "missed social")
-    assert tile(shown, queue)["staffed"] == {"idle": 1, "in_work": 1, "wrap_up": 0, "break": 1, "not_responding": 2}
+    assert tile(shown, queue)["staffed"] == {
+        "idle": 1,
+        "in_work": 1,
+        "wrap_up": 0,
+        "break": 1,
+        "not_responding": 2,
+    }
     assert sum("not responding" in one["text"] for one in shown["alerts"]) == 2
     assert not any(name.startswith("_") for one in shown["agents"] for name in one)
 
@@ -161,7 +179,9 @@ def test_a_team_supervisor_sees_his_team_and_marketing_no_closed_team():
 
 def test_what_is_in_quarantine_is_an_alert_for_who_may_replay():
     make.make_delivery(state="quarantined", error="no author")
-    assert [one["text"] for one in boards.snapshot_for("floor", None)["alerts"]] == ["1 delivery in quarantine"]
+    assert [one["text"] for one in boards.snapshot_for("floor", None)["alerts"]] == [
+        "1 delivery in quarantine"
+    ]
     assert boards.snapshot_for("floor", "open")["alerts"] == []
 
 

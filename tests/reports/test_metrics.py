@@ -10,7 +10,9 @@ def test_service_level_in_its_four_published_variants():
     assert metrics.service_level(860, 1000, 60, 10) == pytest.approx(0.819, abs=0.0005)
     assert metrics.service_level_abandons_in_time_met(860, 1000, 60, 20) == pytest.approx(0.830, abs=0.0005)
     assert metrics.service_level_all_abandons_missed(860, 1000, 60) == pytest.approx(0.811, abs=0.0005)
-    assert metrics.service_level_abandons_in_time_left_out(860, 1000, 60, 20) == pytest.approx(0.827, abs=0.0005)
+    assert metrics.service_level_abandons_in_time_left_out(860, 1000, 60, 20) == pytest.approx(
+        0.827, abs=0.0005
+    )
 
 
 def test_without_contacts_there_is_no_figure():

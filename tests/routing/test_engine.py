@@ -239,6 +239,11 @@ def test_asynchronous_work_is_packed_beside_open_work():
     assert "has room beside open work" in decisions[0].reason
 
 
+def test_the_fullest_agent_with_room_is_packed_first_so_that_the_others_become_free():
+    seats = [agent(1, load=3, idle_since=0.0), agent(2, load=6, idle_since=NOW)]
+    assert [one.agent_id for one in decide([mention(n, units=3) for n in range(2)], seats, NOW)] == [2, 1]
+
+
 def test_packing_can_be_switched_off():
     seats = [agent(1), agent(2, load=3, idle_since=NOW)]
     assert decide([mention(1)], seats, NOW, Weights(packed=frozenset()))[0].agent_id == 1
@@ -384,6 +389,12 @@ def test_young_deferred_work_leaves_the_last_idle_agents_free_for_calls():
     assert decide([item], [agent(1)], NOW, reserve=reserve) == []
     assert pairs(decide([item], [agent(1)], NOW + 900, reserve=reserve)) == [(1, 1)]
     assert len(decide([item], [agent(1), agent(2)], NOW, reserve=reserve)) == 1
+
+
+def test_a_quarter_of_those_who_take_calls_is_kept_free_where_that_is_more():
+    items = [mention(n, queued_at=NOW, units=10) for n in range(20)]
+    made = decide(items, [agent(n) for n in range(16)], NOW, reserve=Reserve(seats=1))
+    assert len(made) == 12
 
 
 def test_held_work_is_still_packed_beside_open_work():

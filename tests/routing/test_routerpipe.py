@@ -132,6 +132,14 @@ def test_a_new_hello_starts_again():
     assert talk(hello(agent(0)), arrival(7), hello(agent(0)), arrival(8))[0] == [[[7, 0]], [[8, 0]]]
 
 
+def test_young_deferred_work_is_held_where_calls_come_and_not_elsewhere():
+    start = hello(agent(0, channels=["social", "voice"]))
+    line = arrival(7, channel="social", units=3, target=3600)
+    assert talk(start, line)[0] == [[]]
+    calm = {**start, "channels": {"social": CHANNELS["social"]}}
+    assert talk(calm, line)[0] == [[[7, 0]]]
+
+
 def test_an_unknown_channel_and_unknown_fields_are_no_trouble():
     line = arrival(7, channel="fax", target=14400, units=3, at=-10_000, colour="red")
     assert talk(hello(agent(0, channels=["fax"])), line)[0] == [[[7, 0]]]

@@ -69,7 +69,7 @@ class RouterPipe:
         self.channels: dict[str, dict[str, Any]] = {}
         self.units = 15
         self.agents: dict[int, dict[str, Any]] = {}
-        self.pool = engine.Pool(reserve=engine.Reserve())
+        self.pool = engine.Pool()
 
     def answer(self, line: str) -> list[list[int]] | None:
         """What one line is answered with; None when it is not answered."""
@@ -96,7 +96,9 @@ class RouterPipe:
         self.channels = {name: _object(about, "a channel") for name, about in channels.items()}
         self.units = _units(message.get("units", 15), "units")
         self.agents = {}
-        self.pool = engine.Pool(reserve=engine.Reserve())
+        # Where nobody calls, nothing is kept for calls.
+        calls = any(self._family(channel) == "voice" for channel in self.channels)
+        self.pool = engine.Pool(reserve=engine.Reserve() if calls else None)
         for about in agents:
             self._set_agent(_object(about, "an agent"))
 

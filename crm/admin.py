@@ -1,0 +1,282 @@
+"""Configuration of the floor: people, channels, wrap-up codes, macros, API tokens. Work itself is done on the pages."""
+
+from typing import Any
+
+from allauth.account.decorators import secure_admin_login
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from crm.access import Permission, may
+from crm.choices import Role
+from crm.connectors import base
+from crm.models import ApiToken, Brand, Channel, ChannelAccount, Code, Macro, Team, User
+from crm.services import tokens
+
+SECRETS = ("token", "secret", "previous_secret")
+
+admin.site.site_header = "Earshot administration"
+admin.site.site_title = "Earshot"
+admin.site.index_title = "What would you like to set up?"
+# One door for everybody: the same login, the same throttle.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+class Configuration:
+    """Asks the one gate, not Django's own table of permissions."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, Permission.CONFIGURE)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Permission.CONFIGURE)
+
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+
+class NeverDeleted:
+    """Rows that history points to: retired or deactivated, never deleted."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class WordsField(forms.CharField):
+    """A list of codes, typed with commas between."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(str(one) for one in value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        text = super().to_python(value)
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return list(initial or []) != self.to_python(data)
+
+
+class NewUserForm(BaseUserCreationForm):
+    """Address, password and role are enough to begin."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "role", "team")
+
+
+@admin.register(User)
+class UserAdmin(NeverDeleted, Configuration, DjangoUserAdmin):
+    """People and API clients. The role decides everything, also who may open this administration."""
+
+    add_form = NewUserForm
+    ordering = ("email",)
+    list_display = ("email", "name", "role", "team", "is_active", "last_login")
+    list_filter = ("role", "team", "is_active")
+    list_select_related = ("team",)
+    search_fields = ("email", "name")
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("email", "password", "name", "alias")}),
+        (
+            "What this person is here for",
+            {
+                "fields": ("role", "team", "is_active"),
+                "description": "A changed role or team takes effect within seconds, also on open pages. "
+                "A supervisor without a team watches all teams. Deactivate people who leave: their history stays.",
+            },
+        ),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "fields": ("email", "name", "role", "team", "usable_password", "password1", "password2"),
+                "description": "API clients need no password: issue a token for them with `manage.py apitoken`. "
+                "Who takes work also needs an agent with skills, under Routing.",
+            },
+        ),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is not None:
+            return self.fieldsets
+        fields = tuple(name for name in self.add_fieldsets[0][1]["fields"] if name != "usable_password")
+        return ((None, {**self.add_fieldsets[0][1], "fields": fields}),)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        obj.email = obj.email.lower()
+        # Django's own flags follow the role, so that there is one truth.
+        obj.is_staff = obj.is_superuser = obj.role == Role.ADMINISTRATOR
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Team)
+class TeamAdmin(Configuration, admin.ModelAdmin):
+    """Who answers for the same work, and whether others may read it."""
+
+    list_display = ("name", "slug", "visibility")
+    list_filter = ("visibility",)
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+
+
+@admin.register(Brand)
+class BrandAdmin(Configuration, admin.ModelAdmin):
+    """Names under which the organisation speaks."""
+
+    list_display = ("name", "slug")
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+
+
+class ChannelForm(forms.ModelForm):
+    """Secrets go in and never come out: an empty field keeps what is stored."""
+
+    connector = forms.ChoiceField(help_text="Which connector speaks for this channel.")
+
+    class Meta:
+        model = Channel
+        fields = ("name", "slug", "kind", "brand", "is_active", "connector", "base_url", *SECRETS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["connector"].choices = [(name, name) for name in sorted({*base.names(), self.instance.connector})]
+        for name in SECRETS:
+            stored = bool(getattr(self.instance, name)) if self.instance.pk else False
+            field = self.fields[name]
+            field.required = False
+            field.widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"})
+            # What the form begins with must not hold the secret either: it would be in the page's source.
+            self.initial[name] = ""
+            field.help_text = f"{field.help_text} {'Set; leave empty to keep it.' if stored else 'Not set.'}"
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        stored = Channel.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
+        for name in SECRETS:
+            if not cleaned.get(name):
+                cleaned[name] = getattr(stored, name) if stored else ""
+        if stored and stored.secret and cleaned["secret"] != stored.secret and not self.data.get(self.add_prefix("previous_secret")):
+            # Senders change over one after another: the old secret goes on until it is ended.
+            cleaned["previous_secret"] = stored.secret
+        return cleaned
+
+
+class AccountInline(admin.TabularInline):
+    """Accounts that are ours: what they post is never a customer's contact."""
+
+    model = ChannelAccount
+    extra = 0
+    verbose_name = "own account"
+    fields = ("external_id", "handle", "name")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Permission.CONFIGURE)
+
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+
+@admin.register(Channel)
+class ChannelAdmin(Configuration, admin.ModelAdmin):
+    """Endpoints of ours."""
+
+    form = ChannelForm
+    list_display = ("name", "slug", "kind", "brand", "is_active")
+    list_filter = ("kind", "brand", "is_active")
+    list_select_related = ("brand",)
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (AccountInline,)
+    actions = ("end_previous_secret",)
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "kind", "brand", "is_active")}),
+        (
+            "How it is reached",
+            {
+                "fields": ("connector", "base_url", "token"),
+                "description": "Deliveries come in at /api/v1/deliveries/&lt;slug&gt;/. An inactive channel takes none and "
+                "sends nothing. The base address is reached whatever it is; other private addresses never are.",
+            },
+        ),
+        (
+            "How deliveries are signed",
+            {
+                "fields": ("secret", "previous_secret"),
+                "description": "A new secret leaves the old one valid as the previous one until you end it "
+                "(action in the list), so that no delivery is lost while the sender changes over.",
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        found = super().get_queryset(request)
+        # A list needs no secret opened.
+        here = request.resolver_match.url_name if request.resolver_match else ""
+        return found.defer(*SECRETS) if here.endswith("_changelist") else found
+
+    @admin.action(description="End the previous secret of the chosen channels")
+    def end_previous_secret(self, request: HttpRequest, queryset: QuerySet) -> None:
+        count = queryset.exclude(previous_secret="").update(previous_secret="")
+        self.message_user(request, f"Ended at {count} channels. Deliveries signed with it are refused from now on.")
+
+
+@admin.register(Code)
+class CodeAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """The two lists of wrap-up. Retire a code that is no longer wanted: figures of the past need it."""
+
+    list_display = ("label", "kind", "code", "retired")
+    list_filter = ("kind", "retired")
+    search_fields = ("label", "code")
+    prepopulated_fields = {"code": ("label",)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("kind", "code") if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict:
+        return {} if obj else dict(self.prepopulated_fields)
+
+
+@admin.register(Macro)
+class MacroAdmin(Configuration, admin.ModelAdmin):
+    """Canned replies."""
+
+    list_display = ("name", "slug", "language")
+    list_filter = ("language",)
+    search_fields = ("name", "text")
+    prepopulated_fields = {"slug": ("name",)}
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """Tokens of API clients: listed and revoked here, issued by `manage.py apitoken`, never shown again."""
+
+    list_display = ("name", "user", "reach", "created_at", "expires_at", "last_used_at", "state")
+    list_filter = ("user",)
+    list_select_related = ("user",)
+    search_fields = ("name", "user__email")
+    fields = readonly_fields = ("name", "user", "reach", "created_at", "expires_at", "last_used_at", "state")
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(description="scopes")
+    def reach(self, token: ApiToken) -> str:
+        return ", ".join(token.scopes) or "all that the user may do"
+
+    @admin.display(description="state")
+    def state(self, token: ApiToken) -> str:
+        if token.revoked_at:
+            return "revoked"
+        return "over" if token.expires_at and token.expires_at <= timezone.now() else "valid"
+
+    @admin.action(description="Revoke the chosen tokens now")
+    def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for token in queryset:
+            tokens.revoke(token)
+        self.message_user(request, "Revoked. Clients that use them are refused from now on.")

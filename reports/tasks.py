@@ -1,0 +1,11 @@
+"""The mirror's periodic work: each calls one service."""
+
+from celery import shared_task
+
+from reports.services import demo
+
+
+@shared_task
+def colleagues() -> None:
+    """The simulated colleagues' turn."""
+    demo.colleagues_turn()

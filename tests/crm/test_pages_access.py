@@ -1,0 +1,192 @@
+"""Which role sees which page, how refusals look, and what a hostile address does: nothing."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from crm.choices import Role, TeamVisibility
+from crm.models import Delivery
+from reports.models import Board
+from tests import factories as make
+
+pytestmark = pytest.mark.django_db
+
+EVERYBODY = {Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AGENT, Role.MARKETING, Role.AUDITOR}
+# Page, and who may open it; all others are refused.
+ACCESS = [
+    ("/desk/", {Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AGENT}),
+    ("/mentions/", EVERYBODY),
+    ("/customers/", EVERYBODY),
+    ("/customers/{customer}/", EVERYBODY),
+    ("/customers/{customer}/card/", EVERYBODY),
+    ("/tickets/", EVERYBODY),
+    ("/tickets/{ticket}/", EVERYBODY),
+    ("/interactions/{interaction}/", EVERYBODY),
+    ("/interactions/{interaction}/thread/", EVERYBODY),
+    ("/interactions/{interaction}/messages/{message}/", EVERYBODY),
+    ("/queues/", EVERYBODY),
+    ("/boards/floor/", EVERYBODY - {Role.AGENT}),
+    ("/boards/social/", EVERYBODY - {Role.AGENT}),
+    ("/deliveries/", {Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR}),
+    ("/help/keys/", EVERYBODY),
+]
+HOSTILE = [
+    "%00", "a%00b", "%ED%A0%80", "%FF%FE", "%E2%80%AEevil", "'", '"', "\\", "%25", "%25s", "{0}", "%3Cscript%3E", "1e400",
+    "-1", "9" * 400, "NaN", "%0d%0aSet-Cookie:x", "a" * 5000, "%F0%9F%92%A9", "_%25_", "#1001", "@", "null", "[]",
+]  # fmt: skip
+
+
+@pytest.fixture
+def things():
+    for slug in ("floor", "social"):
+        Board.objects.get_or_create(slug=slug, defaults={"title": slug})
+    interaction = make.make_interaction(text="Where is my <b>order</b>?")
+    make.make_mention(text="“Hello” <script>alert(1)</script>", sentiment=-0.5, sentiment_words=[[1, 6, -1]])
+    make.make_delivery(state="quarantined", error="no <author>", raw=b'{"id": "\x00\xff<i>"}')
+    return {
+        "customer": interaction.customer_id,
+        "ticket": interaction.ticket_id,
+        "interaction": interaction.pk,
+        "message": interaction.messages.get().pk,
+    }
+
+
+def logged_in(client, role, **fields):
+    user = make.make_user(role, **fields)
+    if role in (Role.AGENT, Role.SUPERVISOR, Role.ADMINISTRATOR):
+        make.make_agent(user)
+    client.force_login(user)
+    return user
+
+
+@pytest.mark.parametrize("role", sorted(EVERYBODY))
+def test_each_role_opens_its_pages_and_is_refused_the_others(client, things, role):
+    logged_in(client, role)
+    answers = {page: client.get(page.format(**things)).status_code for page, _ in ACCESS}
+    assert answers == {page: 200 if role in roles else 403 for page, roles in ACCESS}
+
+
+def test_words_from_outside_are_escaped_everywhere(client, things):
+    logged_in(client, Role.ADMINISTRATOR)
+    for page, _ in ACCESS:
+        answer = client.get(page.format(**things)).content.decode()
+        assert "<script>alert" not in answer and "<b>order" not in answer and "<author>" not in answer, page
+
+
+def test_strangers_go_to_the_login_and_fragments_are_told_so(client, things):
+    for page, _ in ACCESS:
+        path = page.format(**things)
+        answer = client.get(path)
+        assert answer.status_code == 302 and answer["Location"].startswith("/accounts/login/?next="), page
+        assert client.get(path, headers={"X-Fragment": "1"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("role", "home"),
+    [
+        (Role.AGENT, "/desk/"),
+        (Role.SUPERVISOR, "/boards/floor/"),
+        (Role.ADMINISTRATOR, "/boards/floor/"),
+        (Role.MARKETING, "/mentions/"),
+        (Role.AUDITOR, "/tickets/"),
+    ],
+)
+def test_the_front_door_leads_home(client, role, home):
+    logged_in(client, role)
+    assert client.get("/")["Location"] == home
+
+
+def test_who_takes_no_work_has_no_desk(client):
+    client.force_login(make.make_user(Role.SUPERVISOR))
+    assert client.get("/desk/").status_code == 404
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_no_address_breaks_a_page(client, things, words):
+    logged_in(client, Role.ADMINISTRATOR)
+    for page in (
+        "/customers/",
+        "/tickets/",
+        "/mentions/",
+        "/deliveries/",
+        "/queues/",
+        "/desk/",
+        "/boards/floor/",
+        "/search/",
+    ):
+        query = "&".join(
+            f"{name}={words}"
+            for name in (
+                "search",
+                "q",
+                "status",
+                "state",
+                "before",
+                "after",
+                "verdict",
+                "tone",
+                "network",
+                "actionable",
+                words,
+            )
+        )
+        assert client.get(f"{page}?{query}").status_code in (200, 302, 400), page
+
+
+@pytest.mark.parametrize("pk", ["0", "9" * 18, "9" * 19, "9" * 40])
+def test_ids_of_nothing_are_not_found(client, things, pk):
+    logged_in(client, Role.ADMINISTRATOR)
+    for page in (
+        "/customers/{}/",
+        "/customers/{}/card/",
+        "/tickets/{}/",
+        "/interactions/{}/",
+        "/interactions/{}/thread/",
+    ):
+        assert client.get(page.format(pk)).status_code == 404, page
+    assert client.get(f"/interactions/{things['interaction']}/messages/{pk}/").status_code == 404
+    assert client.get(f"/boards/{pk}/").status_code == 404
+    assert client.get("/nowhere/at/all/").status_code == 404
+
+
+def test_work_of_another_team_is_not_there(client):
+    secret = make.make_team(visibility=TeamVisibility.RESTRICTED)
+    interaction = make.make_interaction(team=secret, text="canary")
+    message = interaction.messages.get()
+    logged_in(client, Role.AGENT, team=make.make_team())
+    for path in (
+        f"/interactions/{interaction.pk}/", f"/interactions/{interaction.pk}/thread/", f"/tickets/{interaction.ticket_id}/",
+        f"/interactions/{interaction.pk}/messages/{message.pk}/",
+    ):  # fmt: skip
+        assert client.get(path).status_code == 404
+    for path in ("/tickets/", "/queues/", "/customers/", f"/customers/{interaction.customer_id}/"):
+        assert "canary" not in client.get(path).content.decode()
+
+
+def test_a_message_is_shown_in_its_own_interaction_only(client, things):
+    logged_in(client, Role.ADMINISTRATOR)
+    other = make.make_interaction()
+    assert client.get(f"/interactions/{other.pk}/messages/{things['message']}/").status_code == 404
+
+
+def test_a_quarantined_delivery_is_replayed_once(client, things):
+    logged_in(client, Role.SUPERVISOR)
+    path = reverse("delivery-replay", args=[Delivery.objects.get().pk])
+    assert client.get(path).status_code == 405
+    assert client.post(path).status_code == 302
+    assert Delivery.objects.get().state == "queued"
+    assert client.post(path).status_code == 409
+
+
+def test_only_who_may_replay_replays(client, things):
+    logged_in(client, Role.AUDITOR)
+    assert client.post(reverse("delivery-replay", args=[Delivery.objects.get().pk])).status_code == 403
+    assert Delivery.objects.get().state == "quarantined"
+    assert "Replay" not in client.get("/deliveries/").content.decode()
+
+
+def test_a_form_without_its_token_is_refused(things):
+    client = Client(enforce_csrf_checks=True)
+    logged_in(client, Role.SUPERVISOR)
+    assert client.post(reverse("delivery-replay", args=[Delivery.objects.get().pk])).status_code == 403
+    assert Delivery.objects.get().state == "quarantined"
