@@ -145,12 +145,16 @@ class ChannelForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["connector"].choices = [(name, name) for name in sorted({*base.names(), self.instance.connector})]
+        self.fields["connector"].choices = [
+            (name, name) for name in sorted({*base.names(), self.instance.connector})
+        ]
         for name in SECRETS:
             stored = bool(getattr(self.instance, name)) if self.instance.pk else False
             field = self.fields[name]
             field.required = False
-            field.widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"})
+            field.widget = forms.PasswordInput(
+                render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}
+            )
             # What the form begins with must not hold the secret either: it would be in the page's source.
             self.initial[name] = ""
             field.help_text = f"{field.help_text} {'Set; leave empty to keep it.' if stored else 'Not set.'}"
@@ -161,7 +165,12 @@ class ChannelForm(forms.ModelForm):
         for name in SECRETS:
             if not cleaned.get(name):
                 cleaned[name] = getattr(stored, name) if stored else ""
-        if stored and stored.secret and cleaned["secret"] != stored.secret and not self.data.get(self.add_prefix("previous_secret")):
+        if (
+            stored
+            and stored.secret
+            and cleaned["secret"] != stored.secret
+            and not self.data.get(self.add_prefix("previous_secret"))
+        ):
             # Senders change over one after another: the old secret goes on until it is ended.
             cleaned["previous_secret"] = stored.secret
         return cleaned
@@ -222,7 +231,9 @@ class ChannelAdmin(Configuration, admin.ModelAdmin):
     @admin.action(description="End the previous secret of the chosen channels")
     def end_previous_secret(self, request: HttpRequest, queryset: QuerySet) -> None:
         count = queryset.exclude(previous_secret="").update(previous_secret="")
-        self.message_user(request, f"Ended at {count} channels. Deliveries signed with it are refused from now on.")
+        self.message_user(
+            request, f"Ended at {count} channels. Deliveries signed with it are refused from now on."
+        )
 
 
 @admin.register(Code)
@@ -262,7 +273,7 @@ class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     fields = readonly_fields = ("name", "user", "reach", "created_at", "expires_at", "last_used_at", "state")
     actions = ("revoke",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     @admin.display(description="scopes")

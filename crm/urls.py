@@ -22,7 +22,9 @@ pages = [
     path("interactions/<int:pk>/", interactions.InteractionDetail.as_view(), name="interaction"),
     path("interactions/<int:pk>/thread/", interactions.Thread.as_view(), name="thread"),
     path(
-        "interactions/<int:pk>/messages/<int:message>/", interactions.MessageFragment.as_view(), name="message"
+        "interactions/<int:pk>/messages/<int:message>/",
+        interactions.MessageFragment.as_view(),
+        name="message",
     ),
     path("deliveries/", deliveries.DeliveryList.as_view(), name="deliveries"),
     path("deliveries/<int:pk>/replay/", deliveries.Replay.as_view(), name="delivery-replay"),

@@ -3,5 +3,10 @@
 from django.urls import path
 
 from reports.views.boards import BoardPage
+from reports.views.demo import Colleagues, Play
 
-urlpatterns = [path("boards/<slug:slug>/", BoardPage.as_view(), name="board")]
+urlpatterns = [
+    path("boards/<slug:slug>/", BoardPage.as_view(), name="board"),
+    path("demo/play/", Play.as_view(), name="demo-play"),
+    path("demo/colleagues/", Colleagues.as_view(), name="demo-colleagues"),
+]

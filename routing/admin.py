@@ -21,14 +21,27 @@ class QueueForm(forms.ModelForm):
     """Targets as numbers by channel family, topics as words."""
 
     topics = WordsField(
-        required=False, help_text="Topic codes that lead here, with commas between. A topic leads to the first queue that names it."
+        required=False,
+        help_text="Topic codes that lead here, with commas between. A topic leads to the first queue that names it.",
     )
-    target_voice = forms.IntegerField(min_value=1, max_value=MONTH, help_text="Seconds until a call is answered.")
-    target_chat = forms.IntegerField(min_value=1, max_value=MONTH, help_text="Seconds until a chat is answered.")
-    target_message = forms.IntegerField(min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a private message.")
-    target_social = forms.IntegerField(min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a public post.")
-    target_mail = forms.IntegerField(min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a mail.")
-    goal = forms.FloatField(min_value=0.01, max_value=1, help_text="Share to be answered within the target: 0.9 is 90 %.")
+    target_voice = forms.IntegerField(
+        min_value=1, max_value=MONTH, help_text="Seconds until a call is answered."
+    )
+    target_chat = forms.IntegerField(
+        min_value=1, max_value=MONTH, help_text="Seconds until a chat is answered."
+    )
+    target_message = forms.IntegerField(
+        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a private message."
+    )
+    target_social = forms.IntegerField(
+        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a public post."
+    )
+    target_mail = forms.IntegerField(
+        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a mail."
+    )
+    goal = forms.FloatField(
+        min_value=0.01, max_value=1, help_text="Share to be answered within the target: 0.9 is 90 %."
+    )
 
     class Meta:
         model = Queue
@@ -116,7 +129,13 @@ class AgentAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     autocomplete_fields = ("user",)
     readonly_fields = ("load", "chosen", "chosen_since", "chosen_reason", "seen_at")
     fieldsets = (
-        (None, {"fields": ("user", "languages", "capacity"), "description": "Changes count from the next offer on."}),
+        (
+            None,
+            {
+                "fields": ("user", "languages", "capacity"),
+                "description": "Changes count from the next offer on.",
+            },
+        ),
         ("Now", {"fields": ("chosen", "chosen_since", "chosen_reason", "load", "seen_at")}),
     )
 

@@ -17,6 +17,7 @@ HISTORY = 10  # lines shown
 CONTACTS = 10  # newest contacts looked at; each holds at least one of the newest lines
 CURRENCY = "€"
 MONTH_MOST = 100  # counting stops here, so that a card costs the same for everybody
+SOLVED = ("solved", "resolved")  # how codes of a good end begin
 UNSOLVED = {"unsolved", "not_solved", "no_solution", "rejected", "lost", "abandoned", "customer_left"}
 
 # `barred` is what a reader must not read; `hidden` is what he must not even know of. IS NOT TRUE: what is unknown is no right.
@@ -253,12 +254,16 @@ def _got(contacts: list[dict], tickets: list[dict], now: datetime) -> dict:
         }
     if ended is None:
         return {"yes": None, "text": "Nothing has ended yet."}
-    how = _outcome(ended)
-    if ended["outcome"] in UNSOLVED:
-        return {"yes": False, "text": f"No: the last contact ended {how}, {ago(ended['closed_at'], now)}."}
-    if ended["ticket_status"] in (TicketStatus.SOLVED, TicketStatus.CLOSED):
-        return {"yes": True, "text": f"Yes: the last contact ended {how}, {ago(ended['closed_at'], now)}."}
-    return {"yes": None, "text": f"The last contact ended {how}; its ticket is open again."}
+    how, code = _outcome(ended), ended["outcome"].replace("-", "_")
+    when = ago(ended["closed_at"], now)
+    if code in UNSOLVED:
+        return {"yes": False, "text": f"No: the last contact ended {how}, {when}."}
+    if ended["ticket_status"] not in (TicketStatus.SOLVED, TicketStatus.CLOSED):
+        return {"yes": None, "text": f"The last contact ended {how}; its ticket is open again."}
+    if not code or code.startswith(SOLVED):
+        return {"yes": True, "text": f"Yes: the last contact ended {how}, {when}."}
+    # Passed on, no reply any more: the ticket is closed, but nobody says that it helped.
+    return {"yes": None, "text": f"The last contact ended {how}, {when}."}
 
 
 def _outcome(contact: dict) -> str:

@@ -36,7 +36,11 @@ def _found(customers: QuerySet, words: str) -> QuerySet:
     if not words:
         return customers
     handle = words.lstrip("@")
-    known = Identity.objects.filter(Q(handle__icontains=handle) | Q(value__iexact=words)) if handle else Identity.objects.none()
+    known = (
+        Identity.objects.filter(Q(handle__icontains=handle) | Q(value__iexact=words))
+        if handle
+        else Identity.objects.none()
+    )
     ids = {*known.values_list("customer_id", flat=True)[:MATCHES]}
     ids |= {*customers.filter(name__icontains=words).values_list("pk", flat=True)[:MATCHES]}
     number = _NUMBER.fullmatch(words)

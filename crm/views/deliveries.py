@@ -38,7 +38,12 @@ class DeliveryList(Page):
         return {
             "deliveries": page.rows,
             "states": [
-                {"url": address(request, state=name), "label": label, "count": _count(visible, name), "here": name == state}
+                {
+                    "url": address(request, state=name),
+                    "label": label,
+                    "count": _count(visible, name),
+                    "here": name == state,
+                }
                 for name, label in STATES.items()
             ],
             "can_replay": may(request.user, Permission.REPLAY_DELIVERIES),

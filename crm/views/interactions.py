@@ -46,7 +46,8 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
         "thread": list(words.order_by("-at", "-pk")[:MESSAGES_SHOWN])[::-1],
         "seq": seq,
         "can_reply": can_reply,
-        "can_switch": interaction.audience == Audience.PUBLIC and interaction.channel.kind in messages.TAKES_PRIVATE,
+        "can_switch": interaction.audience == Audience.PUBLIC
+        and interaction.channel.kind in messages.TAKES_PRIVATE,
         "limit": LIMITS.get(interaction.channel.kind),
         "macros": Macro.objects.order_by("name") if can_reply else (),
         "reasons": [code for code in codes if code.kind == CodeKind.REASON],
@@ -73,6 +74,8 @@ class MessageFragment(Page):
     template = "crm/_message.html"
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        visible = Message.objects.visible_to(request.user).select_related("author", "identity", "interaction__channel")
+        visible = Message.objects.visible_to(request.user).select_related(
+            "author", "identity", "interaction__channel"
+        )
         message = find(visible, pk=kwargs["message"], interaction=kwargs["pk"])
         return {"message": message, "interaction": message.interaction}

@@ -35,7 +35,12 @@ class TicketList(Page):
         return {
             "tickets": page.rows,
             "views": [
-                {"url": address(request, status=name, search=None), "label": label, "count": None, "here": name == status}
+                {
+                    "url": address(request, status=name, search=None),
+                    "label": label,
+                    "count": None,
+                    "here": name == status,
+                }
                 for name, label in VIEWS.items()
             ],
             "status": chosen(request, "status", VIEWS),
@@ -78,9 +83,13 @@ class TicketDetail(Page):
         return {
             "ticket": ticket,
             "contacts": contacts,
-            "activities": Activity.objects.filter(ticket=ticket).select_related("actor").order_by("-at")[:LINES_SHOWN],
+            "activities": Activity.objects.filter(ticket=ticket)
+            .select_related("actor")
+            .order_by("-at")[:LINES_SHOWN],
             "explanation": explained[-1] if explained else None,
-            "linked": visible.filter(Q(folded_into=ticket) | Q(pk=ticket.continues_id)).order_by("-opened_at")[:10],
+            "linked": visible.filter(Q(folded_into=ticket) | Q(pk=ticket.continues_id)).order_by(
+                "-opened_at"
+            )[:10],
         }
 
 

@@ -22,7 +22,12 @@ def of_interactions(interaction_ids: list[int], user: User) -> dict[int, dict]:
 
 
 def _panel(item: WorkItem, assignment: Assignment | None, names: dict[int, str], user: User) -> dict:
-    shown: dict = {"work_item": item if item.status in OPEN else None, "score": None, "explanation": None, "can_act": False}
+    shown: dict = {
+        "work_item": item if item.status in OPEN else None,
+        "score": None,
+        "explanation": None,
+        "can_act": False,
+    }
     if assignment is not None:
         shown["score"] = assignment.score or None
         shown["explanation"] = _explanation(assignment, names)
@@ -33,7 +38,9 @@ def _panel(item: WorkItem, assignment: Assignment | None, names: dict[int, str],
 
 def _names(assignments: list[Assignment]) -> dict[int, str]:
     """The names of everybody who was considered, in one statement."""
-    wanted = {one.get("agent") for assignment in assignments for one in assignment.explanation.get("candidates", ())}
+    wanted = {
+        one.get("agent") for assignment in assignments for one in assignment.explanation.get("candidates", ())
+    }
     wanted |= {assignment.agent_id for assignment in assignments}
     agents = Agent.objects.filter(pk__in=[pk for pk in wanted if isinstance(pk, int)]).select_related("user")
     return {agent.pk: str(agent) for agent in agents}

@@ -30,7 +30,8 @@ WHERE w.status = 'waiting' AND value IS NOT NULL AND value <> 'NaN' GROUP BY par
 # Words and people of teams the reader may not see are left out.
 _NEXT = """
 SELECT w.id, w.queue_id, w.family, w.units, w.language, w.queued_at, w.deadline, w.priority_parts::text AS parts,
-    CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel, extract(epoch FROM w.queued_at)::float8 AS since,
+    CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel,
+    extract(epoch FROM w.queued_at)::float8 AS since,
     extract(epoch FROM w.deadline)::float8 AS due, coalesce((q.targets ->> w.family)::float8, 3600) AS goal,
     CASE WHEN seen.yes THEN t.subject ELSE '' END AS subject,
     CASE WHEN seen.yes THEN coalesce(nullif(u.name, ''), y.handle) ELSE '' END AS customer
@@ -56,7 +57,10 @@ def queues(user: User) -> list[dict]:
     ids = [queue.pk for queue in visible]
     standing = {row[0]: row[1:] for row in rows.run(_STANDING, (ids,))}
     waiting = _next(ids, user)
-    return [_queue(queue, standing.get(queue.pk, (0, 0, None, None)), waiting.get(queue.pk, [])) for queue in visible]
+    return [
+        _queue(queue, standing.get(queue.pk, (0, 0, None, None)), waiting.get(queue.pk, []))
+        for queue in visible
+    ]
 
 
 def _known_to(user: User) -> Any:
@@ -81,7 +85,8 @@ def _next(ids: list[int], user: User) -> dict[int, list[dict]]:
         shown["score"] = engine.score(item, now, means)[0]
         grouped[row["queue_id"]].append((engine.order_key(item, now, means), shown))
     return {
-        queue: [shown for _, shown in sorted(entries, key=lambda entry: entry[0])[:SHOWN]] for queue, entries in grouped.items()
+        queue: [shown for _, shown in sorted(entries, key=lambda entry: entry[0])[:SHOWN]]
+        for queue, entries in grouped.items()
     }
 
 

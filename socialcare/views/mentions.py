@@ -34,7 +34,9 @@ class MentionList(Page):
             _filter(request, "Tone", "tone", [(name, name.capitalize()) for name in TONES]),
             _filter(request, "Network", "network", [(kind.value, kind.label) for kind in NETWORKS]),
         ]
-        visible = Mention.objects.visible_to(request.user).select_related("channel", "identity", "customer", "decided_by")
+        visible = Mention.objects.visible_to(request.user).select_related(
+            "channel", "identity", "customer", "decided_by"
+        )
         page = page_of(request, _found(_narrowed(visible, request), words), "received_at")
         return {
             "mentions": page.rows,
@@ -59,7 +61,11 @@ def _filter(request: HttpRequest, label: str, name: str, options: Any) -> dict:
 
 
 def _narrowed(mentions: QuerySet, request: HttpRequest) -> QuerySet:
-    for name, allowed in (("verdict", Verdict.values), ("status", MentionStatus.values), ("network", NETWORKS)):
+    for name, allowed in (
+        ("verdict", Verdict.values),
+        ("status", MentionStatus.values),
+        ("network", NETWORKS),
+    ):
         if value := chosen(request, name, allowed):
             mentions = mentions.filter(**{name: value})
     if value := chosen(request, "actionable", ACTIONABLE):

@@ -250,3 +250,9 @@ def test_an_app_above_plugs_its_part_into_the_card(monkeypatch):
     cards.register("playbook", lambda ids: {one: {"step": 2} for one in ids})
     carol = known()
     assert card(carol, reader())["playbook"] == {"step": 2}
+
+
+def test_a_contact_that_was_only_passed_on_is_not_said_to_have_helped():
+    alice, carol = reader(), known()
+    contact(carol, **closed(outcome="passed-on"))
+    assert card(carol, alice)["answers"]["got_what_was_needed"]["answer"] == "unknown"
