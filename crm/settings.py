@@ -284,6 +284,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "crm.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
     # The demo's simulated colleagues take their turn; nothing while they are switched off.
     "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
+    # The simulated networks are told where to deliver; nothing without SIMNET_URL.
+    "callbacks": {"task": "reports.tasks.callbacks", "schedule": 30.0, "options": {"expires": 30}},
     # What retention says is over goes.
     "purge": {"task": "crm.tasks.purge", "schedule": 3600.0, "options": {"expires": 3600}},
 }

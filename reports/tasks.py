@@ -9,3 +9,9 @@ from reports.services import demo
 def colleagues() -> None:
     """The simulated colleagues' turn."""
     demo.colleagues_turn()
+
+
+@shared_task
+def callbacks() -> None:
+    """Tell the simulated networks again where we are: they may have started after us."""
+    demo.register_callbacks()

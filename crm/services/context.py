@@ -27,8 +27,8 @@ WITH reader AS (
         %(none)s::boolean[], %(public)s::boolean[])
         AS r(customer_id, user_id, team_id, sees_all, sees_none, only_public)
 )
-SELECT r.customer_id, r.user_id, now() AS now, to_json(c.*) AS customer, known.list AS identities, opened.list AS tickets,
-       recent.list AS contacts, month.n AS month
+SELECT r.customer_id, r.user_id, now() AS now, to_json(c.*)::text AS customer, known.list::text AS identities,
+       opened.list::text AS tickets, recent.list::text AS contacts, month.n AS month
 FROM reader r JOIN crm_customer c ON c.id = r.customer_id
 LEFT JOIN LATERAL (
     SELECT json_agg(x) AS list FROM (
@@ -104,7 +104,7 @@ def cards(pairs: Iterable[tuple[int, User | None]]) -> dict[tuple[int, int | Non
     asked = {(customer, user.pk if user else None): user for customer, user in pairs}
     if not asked:
         return {}
-    found = rows.dicts(_CARD, _params(asked))
+    found = rows.prepared(_CARD, _params(asked), decode=("customer", "identities", "tickets", "contacts"))
     parts = plugs.parts(sorted({row["customer_id"] for row in found}))
     return {(row["customer_id"], row["user_id"]): _card(row, parts[row["customer_id"]]) for row in found}
 
@@ -125,9 +125,9 @@ def _params(asked: dict[tuple[int, int | None], User | None]) -> dict[str, Any]:
 
 
 def _card(row: dict, parts: dict[str, object]) -> dict:
-    customer = rows.from_json(row["customer"])
-    contacts = rows.from_json(row["contacts"]) or []
-    tickets = rows.from_json(row["tickets"]) or []
+    customer = row["customer"]
+    contacts = row["contacts"] or []
+    tickets = row["tickets"] or []
     history = _history(contacts)
     return {
         "customer": {
@@ -140,7 +140,7 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
             "note": customer["note"],
             "since": customer["created_at"],
         },
-        "identities": rows.from_json(row["identities"]) or [],
+        "identities": row["identities"] or [],
         "summary": [
             _last_spoken(contacts, row["now"]),
             _how_it_stands(contacts, tickets, row["now"]),

@@ -246,6 +246,7 @@ def register_callbacks() -> int:
 
 def play(names: tuple[str, ...] = PLAYS) -> int:
     """Play scenarios and real questions through the networks' own doors; returns the items."""
+    register_callbacks()
     run = secrets.token_hex(3)
     start = timezone.now()
     played = [

@@ -112,7 +112,7 @@ def decline(assignment_id: int, *, by: User, reason: str) -> None:
         activities.record(
             "offer.declined", by=by, interaction_id=ended[0][4], assignment=assignment_id, reason=reason
         )
-        _moved(ended, "offer.withdrawn", "declined", "declined")
+        _moved([row[:5] for row in ended], "offer.withdrawn", "declined", "declined")
 
 
 def _end_offers(ids: list[int], status: str, reason: str) -> list[tuple]:
