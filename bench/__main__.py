@@ -14,7 +14,9 @@ ALIASES = {"P3": "P2"}  # the CPU of P2 is read while P2 runs
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("phases", nargs="*", help=f"of {', '.join(PHASES)}; all without")
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round: shows that it works, not how fast"
+    )
     parser.add_argument("--web", type=int, default=1, help="web processes; the limits have one")
     options = parser.parse_args()
     asked = {ALIASES.get(name.upper(), name.upper()) for name in options.phases} or set(PHASES)

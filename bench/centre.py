@@ -47,13 +47,22 @@ def make(agents: int, customers: int, capacity: int) -> dict:
     )
     # Chained, as in the limit: each holds two neighbouring skills.
     AgentSkill.objects.bulk_create(
-        AgentSkill(agent=agent, skill=skills[(n + step) % 6]) for n, agent in enumerate(made) for step in (0, 1)
+        AgentSkill(agent=agent, skill=skills[(n + step) % 6])
+        for n, agent in enumerate(made)
+        for step in (0, 1)
     )
-    run("INSERT INTO routing_presenceinterval (agent_id, chosen, doing, reason) SELECT id, 'offline', 'idle', '' FROM routing_agent")
+    run(
+        "INSERT INTO routing_presenceinterval (agent_id, chosen, doing, reason) "
+        "SELECT id, 'offline', 'idle', '' FROM routing_agent"
+    )
     run(_PEOPLE, (customers,))
     for table in ("crm_customer", "crm_identity"):
         run(f"ANALYZE {table}")
-    return {"channel": channel.pk, "agents": [agent.pk for agent in made], "users": [user.pk for user in people]}
+    return {
+        "channel": channel.pk,
+        "agents": [agent.pk for agent in made],
+        "users": [user.pk for user in people],
+    }
 
 
 def main() -> None:

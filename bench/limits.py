@@ -82,7 +82,10 @@ def bare_server(stack: Stack) -> Iterator[tuple[int, int, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [PYTHON, "-m", "bench.raw", "--port", str(port)], cwd=ROOT, env=environ(stack), stdin=subprocess.DEVNULL
+        [PYTHON, "-m", "bench.raw", "--port", str(port)],
+        cwd=ROOT,
+        env=environ(stack),
+        stdin=subprocess.DEVNULL,
     )
     driver = subprocess.run(
         [PYTHON, "-c", "import importlib.util as i; print('asyncpg' if i.find_spec('asyncpg') else 'psycopg')"],

@@ -101,7 +101,9 @@ async def connect(port: int) -> Caller:
     return (await asyncio.get_running_loop().create_connection(Caller, HOST, port))[1]
 
 
-def request(method: str, path: str, port: int, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
+def request(
+    method: str, path: str, port: int, body: bytes = b"", headers: dict[str, str] | None = None
+) -> bytes:
     """The bytes of a request."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -161,7 +163,12 @@ async def hammer(port: int, make: Callable[[int], bytes], seconds: float, connec
     for caller in callers:
         if caller.transport:
             caller.transport.close()
-    return {"per_s": len(latencies) / took, "latencies": latencies, "statuses": statuses, "count": len(latencies)}
+    return {
+        "per_s": len(latencies) / took,
+        "latencies": latencies,
+        "statuses": statuses,
+        "count": len(latencies),
+    }
 
 
 # --- WebSockets
@@ -263,9 +270,7 @@ def frame_at(buffer: bytearray, place: int) -> tuple[int, int, int] | None:
     return buffer[place] & 15, place + head, place + head + length
 
 
-async def open_wire(
-    port: int, path: str, heard: Callable[[Wire, bytes], None], token: str = ""
-) -> Wire:
+async def open_wire(port: int, path: str, heard: Callable[[Wire, bytes], None], token: str = "") -> Wire:
     """Open one WebSocket."""
     wire = (
         await asyncio.get_running_loop().create_connection(lambda: Wire(path, port, heard, token), HOST, port)

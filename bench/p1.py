@@ -30,18 +30,28 @@ def run(scene: Scene) -> Found:
             theirs.append(load.run(load.hammer(port, lambda _: plain, seconds, CONNECTIONS)))
             theirs[-1]["app_us"] = (cpu_of(pid) - before) / theirs[-1]["count"] * 1e6
             spent = cpu_of_house(scene.stack)
-            ours.append(load.run(load.hammer(scene.stack.port, lambda _: scene.delivery(scene.items(1)), seconds, CONNECTIONS)))
+            ours.append(
+                load.run(
+                    load.hammer(
+                        scene.stack.port, lambda _: scene.delivery(scene.items(1)), seconds, CONNECTIONS
+                    )
+                )
+            )
             ours[-1]["app_us"] = spent_since(scene.stack, spent)["web"] / ours[-1]["count"] * 1e6
             accepted += ours[-1]["statuses"].get(202, 0)
             until(scene.stack.drained, 120, "all deliveries handled", 0.1)
     rate, floor = (load.median(one["per_s"] for one in group) for group in (ours, theirs))
-    late, late_floor = (load.median(load.percentile(one["latencies"], 99) for one in group) for group in (ours, theirs))
+    late, late_floor = (
+        load.median(load.percentile(one["latencies"], 99) for one in group) for group in (ours, theirs)
+    )
     micro, micro_floor = (load.median(one["app_us"] for one in group) for group in (ours, theirs))
     kept = scene.stack.sql("SELECT count(*) FROM crm_delivery")[0][0]
     return Found(
         rows=[
             Row("P1", "acknowledged webhooks", rate, "/s", floor, rate / floor, 0.25, 0.70),
-            Row("P1", "p99 of the acknowledgement", late, "ms", late_floor, late / late_floor, None, 3, False),
+            Row(
+                "P1", "p99 of the acknowledgement", late, "ms", late_floor, late / late_floor, None, 3, False
+            ),
             Row("P1", "CPU of the web process a webhook", micro, "us", micro_floor, micro / micro_floor),
         ],
         checks={
@@ -50,7 +60,11 @@ def run(scene: Scene) -> Found:
         },
         notes=[
             f"{rounds} rounds of {seconds:g} s, alternating; the floor is bare ASGI + {driver}, one insert each"
-            + ("" if driver == "asyncpg" else " (asyncpg is not installed: set LIM_PYTHON; this floor is slower)"),
+            + (
+                ""
+                if driver == "asyncpg"
+                else " (asyncpg is not installed: set LIM_PYTHON; this floor is slower)"
+            ),
             "the conveyor handles what was acknowledged on the same cores at the same time",
         ],
         rounds={

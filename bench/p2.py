@@ -31,13 +31,34 @@ def run(scene: Scene) -> Found:
     per_s = load.median(one["per_s"] for one in theirs) if theirs else None
     micro = load.median(one["cpu_us"] for one in theirs) if theirs else None
     found.rows = [
-        Row("P2", "mentions to the last ticket", rate, "/s", per_s, rate / per_s if per_s else None, 0.10, 0.50),
-        Row("P3", "CPU of all our processes a mention", cpu, "us", micro, cpu / micro if micro else None, 12, 3, False),
+        Row(
+            "P2",
+            "mentions to the last ticket",
+            rate,
+            "/s",
+            per_s,
+            rate / per_s if per_s else None,
+            0.10,
+            0.50,
+        ),
+        Row(
+            "P3",
+            "CPU of all our processes a mention",
+            cpu,
+            "us",
+            micro,
+            cpu / micro if micro else None,
+            12,
+            3,
+            False,
+        ),
     ]
     for kind in ours[0]["us_by_kind"]:
         part = load.median(one["us_by_kind"][kind] for one in ours)
         found.rows.append(Row("P3", f"  of it {kind}", part, "us"))
-    found.notes = [f"{rounds} rounds of {each} items in batches of {BATCH}, {SENDERS} senders, alternating with the limit"]
+    found.notes = [
+        f"{rounds} rounds of {each} items in batches of {BATCH}, {SENDERS} senders, alternating with the limit"
+    ]
     return found
 
 

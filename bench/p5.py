@@ -16,7 +16,8 @@ SECONDS = 8.0
 WRONG = {
     "no item offered twice at once": "SELECT count(*) FROM (SELECT work_item_id FROM routing_assignment "
     "WHERE status IN ('offered', 'accepted') GROUP BY 1 HAVING count(*) > 1) x",
-    "no item handed out twice": "SELECT count(*) FROM (SELECT work_item_id FROM routing_assignment GROUP BY 1 HAVING count(*) > 1) x",
+    "no item handed out twice": "SELECT count(*) FROM (SELECT work_item_id FROM routing_assignment "
+    "GROUP BY 1 HAVING count(*) > 1) x",
     "nobody over capacity": "SELECT count(*) FROM routing_agent WHERE load > capacity",
     "every load is what is held": "SELECT count(*) FROM routing_agent a WHERE a.load <> (SELECT coalesce(sum(units), 0) "
     "FROM routing_assignment m WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted'))",
@@ -57,11 +58,12 @@ def run(scene: Scene) -> Found:
             if number < rounds - 1:
                 wait_again(scene)
     rate = load.median(one["per_s"] for one in ours)
+    what = f"offers with {waiting:,} waiting, 200 agents"
     per_s = load.median(one["per_s"] for one in theirs) if theirs else None
     late = load.median(one["free_to_offer_p99_ms"] for one in ours)
     return Found(
         rows=[
-            Row("P5", f"offers with {waiting:,} waiting, 200 agents", rate, "/s", per_s, rate / per_s if per_s else None, 0.10, 0.50),
+            Row("P5", what, rate, "/s", per_s, rate / per_s if per_s else None, 0.10, 0.50),
             Row("P5", "agent free to next offer, p99", late, "ms", None, None, 500, 30, False),
         ],
         checks={name: all(one["wrong"][name] == 0 for one in ours) for name in WRONG},
@@ -76,9 +78,7 @@ def run(scene: Scene) -> Found:
 def fill(scene: Scene, waiting: int) -> None:
     """So many distinct people's complaints through the door, nobody there to take them."""
     for start in range(0, waiting, BATCH):
-        batch = [
-            load.item(f"p5-{n}", f"h{n + 1}") for n in range(start, min(start + BATCH, waiting))
-        ]
+        batch = [load.item(f"p5-{n}", f"h{n + 1}") for n in range(start, min(start + BATCH, waiting))]
         load.run(one_call(scene, batch))
     until(scene.stack.drained, 120, "all items wait", 0.1)
     scene.stack.sql("ANALYZE routing_workitem")
@@ -93,7 +93,9 @@ def wait_again(scene: Scene) -> None:
     """Put every item back as if it had never been offered."""
     scene.stack.sql("UPDATE routing_agent SET chosen = 'offline', load = 0")
     scene.stack.sql("DELETE FROM routing_assignment")
-    scene.stack.sql("UPDATE routing_workitem SET status = 'waiting', accepted_at = NULL, done_at = NULL, refused_by = '[]'")
+    scene.stack.sql(
+        "UPDATE routing_workitem SET status = 'waiting', accepted_at = NULL, done_at = NULL, refused_by = '[]'"
+    )
     scene.stack.sql("VACUUM ANALYZE routing_workitem")
     scene.stack.lead_again()
 
@@ -114,7 +116,9 @@ def one_round(scene: Scene, seed: int) -> dict:
             time.sleep(0.05)
     stop.set()
     helper.join()
-    offers = scene.stack.sql("SELECT agent_id, extract(epoch FROM offered_at)::float8 FROM routing_assignment ORDER BY 2")
+    offers = scene.stack.sql(
+        "SELECT agent_id, extract(epoch FROM offered_at)::float8 FROM routing_assignment ORDER BY 2"
+    )
     took = offers[-1][1] - started
     # Towards the end there is nothing left to offer: only hands freed while enough waited count.
     latest = offers[int(len(offers) * 0.9)][1]

@@ -37,7 +37,11 @@ async def start() -> None:
         await STATE["pool"].execute(SCHEMA)
     else:
         pool = psycopg_pool.AsyncConnectionPool(
-            f"host={HOST} user={USER} dbname={NAME}", min_size=8, max_size=8, open=False, kwargs={"autocommit": True}
+            f"host={HOST} user={USER} dbname={NAME}",
+            min_size=8,
+            max_size=8,
+            open=False,
+            kwargs={"autocommit": True},
         )
         await pool.open(wait=True)
         STATE["pool"] = pool
@@ -54,7 +58,9 @@ async def insert(body: bytes) -> None:
     else:
         async with STATE["pool"].connection() as link:
             cursor = psycopg.AsyncRawCursor(link)
-            await cursor.execute("INSERT INTO inbox (source, body) VALUES (1, $1::text::jsonb)", (body.decode(),), prepare=True)
+            await cursor.execute(
+                "INSERT INTO inbox (source, body) VALUES (1, $1::text::jsonb)", (body.decode(),), prepare=True
+            )
 
 
 async def pump() -> None:

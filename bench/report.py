@@ -35,7 +35,11 @@ class Row:
         if self.floor is None or self.judged is None:
             return ""
         reached = self._reaches(self.floor)
-        return ("goal" if self.goal is not None and self._reaches(self.goal) else "floor") if reached else "BELOW"
+        return (
+            ("goal" if self.goal is not None and self._reaches(self.goal) else "floor")
+            if reached
+            else "BELOW"
+        )
 
     def _reaches(self, wanted: float) -> bool:
         return self.judged >= wanted if self.higher_is_better else self.judged <= wanted
@@ -61,7 +65,9 @@ def number(value: float | None) -> str:
 
 def say(found: dict[str, Found]) -> None:
     """Print the table."""
-    print(f"\n{'':4} {'figure':46} {'value':>10} {'unit':9} {'limit':>9} {'ratio':>8} {'floor':>7} {'goal':>7}")
+    print(
+        f"\n{'':4} {'figure':46} {'value':>10} {'unit':9} {'limit':>9} {'ratio':>8} {'floor':>7} {'goal':>7}"
+    )
     for one in found.values():
         for row in one.rows:
             print(

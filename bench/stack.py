@@ -74,7 +74,9 @@ class Stack:
     def pids(self, *kinds: str) -> list[int]:
         """Process ids by the start of their name (conveyor, web, worker, valkey, postgresql); all without a name."""
         return [
-            pid for name, pid in self.services["pids"].items() if pid and (not kinds or name.startswith(kinds))
+            pid
+            for name, pid in self.services["pids"].items()
+            if pid and (not kinds or name.startswith(kinds))
         ]
 
     def connect(self, database: str = "earshot") -> psycopg.Connection:
@@ -118,7 +120,9 @@ class Stack:
 
     def clear(self) -> None:
         """Forget all that was delivered; customers, people and settings stay. Nobody takes work afterwards."""
-        self.sql("UPDATE routing_agent SET chosen = 'offline', load = 0, blocked_families = '[]', missed_in_row = 0")
+        self.sql(
+            "UPDATE routing_agent SET chosen = 'offline', load = 0, blocked_families = '[]', missed_in_row = 0"
+        )
         self.sql(
             "TRUNCATE crm_delivery, crm_awaitedchange, socialcare_mention, routing_workitem, routing_change, "
             "crm_interaction, crm_ticket, crm_threadref, crm_liveevent, crm_stream CASCADE"

@@ -14,4 +14,6 @@ class RoutingConfig(AppConfig):
     def ready(self) -> None:
         """Load the reactions, and show pages of interactions what waits and why."""
         import_module("routing.reactions")
-        import_module("crm.views.base").register_panel(import_module("routing.services.panels").of_interactions)
+        import_module("crm.views.base").register_panel(
+            import_module("routing.services.panels").of_interactions
+        )

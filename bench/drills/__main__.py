@@ -1,4 +1,4 @@
-"""`python -m bench.drills NAME... [--seed S] [--items N] [--kills K] [--rounds R] [--seconds S] [--small]`: hurt it, then count."""
+"""`python -m bench.drills NAME... [--seed S] [--small]`: hurt the house, then count what is lost or doubled."""
 
 import argparse
 import json
@@ -53,7 +53,9 @@ def drill(name: str, scene: Scene, options: argparse.Namespace, log: Log) -> dic
     log.say(f"drill {name}, seed {options.seed}; log in {log.path}")
     started = time.monotonic()
     try:
-        facts, checks = import_module(f"bench.drills.{name}").run(scene, options, random.Random(options.seed), log)
+        facts, checks = import_module(f"bench.drills.{name}").run(
+            scene, options, random.Random(options.seed), log
+        )
     except (BenchError, OSError) as error:
         facts, checks = {"error": f"{type(error).__name__}: {error}"}, {"carried through": False}
     for what, value in facts.items():

@@ -60,7 +60,9 @@ def run(scene: Scene, options: argparse.Namespace, dice: random.Random, log: Log
         time.sleep(dice.uniform(0.02, 0.8))
         kill(stack, victim, dice)
         times[victim].append(probes.moving_again(place))
-        log.note(f"{victim} killed ({place}/{len(order)}): moving again after {times[victim][-1]:.2f} s, {replay.sent} batches")
+        log.note(
+            f"{victim} killed ({place}/{len(order)}): moving again after {times[victim][-1]:.2f} s, {replay.sent} batches"
+        )
         replay.done()
     until(replay.done, 300, "everything is acknowledged")
     rest = until(lambda: calm(stack), MOVING, "everything at rest", 0.1)
@@ -69,7 +71,10 @@ def run(scene: Scene, options: argparse.Namespace, dice: random.Random, log: Log
 
 def made(wanted: int, dice: random.Random) -> list[list[dict]]:
     """Batches of 1 to 40; a third of the items by people who wrote before, a twentieth sent twice in the replay."""
-    items = [load.item(f"kill-{n}", f"person{dice.randint(1, n) if n and dice.random() < 0.33 else n}") for n in range(wanted)]
+    items = [
+        load.item(f"kill-{n}", f"person{dice.randint(1, n) if n and dice.random() < 0.33 else n}")
+        for n in range(wanted)
+    ]
     items += dice.sample(items, wanted // 20)
     batches = []
     while items:
@@ -171,7 +176,11 @@ def reconciled(stack: Stack, facts: dict, checks: dict, log: Log) -> None:
         facts["reconcile"] = "skipped, there is no such command"
         return
     done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "reconcile"], cwd=ROOT, env=stack.environ(), capture_output=True, text=True
+        [sys.executable, str(ROOT / "manage.py"), "reconcile"],
+        cwd=ROOT,
+        env=stack.environ(),
+        capture_output=True,
+        text=True,
     )
     log.note(done.stdout + done.stderr)
     facts["reconcile"] = (done.stdout + done.stderr).strip()[-300:]

@@ -11,7 +11,9 @@ class Log:
 
     def __init__(self, name: str, seed: int) -> None:
         report.RESULTS.mkdir(parents=True, exist_ok=True)
-        self.path: Path = report.RESULTS / f"drill-{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{seed}.log"
+        self.path: Path = (
+            report.RESULTS / f"drill-{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{seed}.log"
+        )
         self.started = time.monotonic()
 
     def __enter__(self) -> "Log":

@@ -95,7 +95,10 @@ def accept_at_once(scene: Scene, options: argparse.Namespace, dice: random.Rando
         (offer,),
     )[0]
     scene.stack.sql("UPDATE routing_agent SET chosen = 'offline'")
-    return {"answers to fifty accepts": {status: statuses.count(status) for status in set(statuses)}, "codes": codes}, {
+    return {
+        "answers to fifty accepts": {status: statuses.count(status) for status in set(statuses)},
+        "codes": codes,
+    }, {
         f"{ACCEPTS} parallel accepts: one 200, the others 409": statuses == [200] + [409] * (ACCEPTS - 1),
         "accepted once": row == ("accepted", "assigned", 1),
     }
@@ -103,13 +106,16 @@ def accept_at_once(scene: Scene, options: argparse.Namespace, dice: random.Rando
 
 def offers_of(scene: Scene) -> list[tuple]:
     return scene.stack.sql(
-        "SELECT id FROM routing_assignment WHERE agent_id = %s AND status = 'offered' ORDER BY id", (scene.agents[0],)
+        "SELECT id FROM routing_assignment WHERE agent_id = %s AND status = 'offered' ORDER BY id",
+        (scene.agents[0],),
     )
 
 
 async def clicks(stack: Stack, offer: int) -> list[tuple[int, str]]:
     callers = [await load.connect(stack.port) for _ in range(ACCEPTS)]
-    click = load.request("POST", f"/api/v1/offers/{offer}/accept/", stack.port, b"{}", load.bearer(token_of(1)))
+    click = load.request(
+        "POST", f"/api/v1/offers/{offer}/accept/", stack.port, b"{}", load.bearer(token_of(1))
+    )
     answers = await asyncio.gather(*[caller.call(click) for caller in callers])
     return [(status, code_in(body)) for status, body in answers]
 
@@ -151,11 +157,14 @@ def route_at_once(scene: Scene, options: argparse.Namespace, dice: random.Random
         "rounds of four routers": len(answers),
         "decided, made by each router": answers[:3],
         "decisions the statement refused": sum(decided - made for one in answers for decided, made in one),
-        "rounds in which more than one router won": sum(sum(1 for _, made in one if made) > 1 for one in answers),
+        "rounds in which more than one router won": sum(
+            sum(1 for _, made in one if made) > 1 for one in answers
+        ),
         "offered, waiting": sorted(set(assigned)),
     }
     return facts, {
-        f"four routers: {seats} offered, {ITEMS - seats} waiting, in every round": set(assigned) == {(seats, ITEMS - seats)},
+        f"four routers: {seats} offered, {ITEMS - seats} waiting, in every round": set(assigned)
+        == {(seats, ITEMS - seats)},
         "each offer was made by one router": all(sum(made for _, made in one) == seats for one in answers),
         "the routers did compete": any(decided > made for one in answers for decided, made in one),
         **{f"four routers: {name}": number == 0 for name, number in wrong.items()},
@@ -222,7 +231,9 @@ def reset(scene: Scene) -> None:
     stack = scene.stack
     stack.sql("DELETE FROM routing_assignment")
     stack.sql("DELETE FROM routing_change")
-    stack.sql("UPDATE routing_workitem SET status = 'waiting', refused_by = '[]', accepted_at = NULL, done_at = NULL")
+    stack.sql(
+        "UPDATE routing_workitem SET status = 'waiting', refused_by = '[]', accepted_at = NULL, done_at = NULL"
+    )
     stack.sql(
         "UPDATE routing_agent SET load = 0, chosen = 'available', silent = false, seen_on_socket = true, "
         "missed_in_row = 0, blocked_families = '[]', seen_at = now() + interval '1 hour'"

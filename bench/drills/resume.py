@@ -136,10 +136,13 @@ def judged(
         "much happened while the socket was cut": missed >= 3,
         "the socket never cut has no gap": never_cut == list(range(first, first + len(never_cut))),
         "came back without a snapshot": later.snapshots == 0,
-        "no gap, no repeat over the cut": both == list(range(both[0], both[0] + len(both))) if both else False,
+        "no gap, no repeat over the cut": both == list(range(both[0], both[0] + len(both)))
+        if both
+        else False,
         "the same events as without the cut": both[-1:] == never_cut[-1:]
         and all(same[frame["seq"]] == frame["type"] for frame in [*cut.frames, *later.frames]),
-        "it ends where a fresh load ends": later.newest == whole.newest == fresh.newest and later.newest > seen,
+        "it ends where a fresh load ends": later.newest == whole.newest == fresh.newest
+        and later.newest > seen,
         "state equal to a fresh load": resumed.state() == fresh.state() == whole.state(),
     }
 

@@ -75,7 +75,9 @@ class AgentViewSet(_Shared):
                 raise NotFound("There is no such agent in your team.")
         given = self.read_body(serializers.PresenceInput)
         agent = presence.choose(agent, given["state"], by=request.user, reason=given["reason"])
-        held = list(agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", flat=True))
+        held = list(
+            agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", flat=True)
+        )
         return Response(
             {
                 "state": agent.chosen,

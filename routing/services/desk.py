@@ -60,7 +60,11 @@ def snapshot(user: User) -> dict:
         "offers": _with_context(offered, {user.pk: user}),
         "assignments": [_assignment(row) for row in mine],
         "queues": rows.dicts(_QUEUES),
-        "counts": {"offers": len(offered), "mine": len(mine), "unread": sum(1 for row in mine if row["unread"])},
+        "counts": {
+            "offers": len(offered),
+            "mine": len(mine),
+            "unread": sum(1 for row in mine if row["unread"]),
+        },
         "seq": seq,
     }
 
@@ -84,13 +88,18 @@ def _assignment(row: dict) -> dict:
 
 def offers(assignment_ids: list[int]) -> dict[int, dict]:
     """The data of `offer.made` for many offers at once; one that is over comes without its context."""
-    found = rows.dicts(_OFFERS + "a.id = ANY(%s) ORDER BY a.id", (sorted(set(assignment_ids)),), decode=("explanation",))
+    found = rows.dicts(
+        _OFFERS + "a.id = ANY(%s) ORDER BY a.id", (sorted(set(assignment_ids)),), decode=("explanation",)
+    )
     users = {user.pk: user for user in User.objects.filter(pk__in={row["user_id"] for row in found})}
     still_open = [row for row in found if row["open"]]
     told = {one["offer"]["id"]: one for one in _with_context(still_open, users)}
     for row in found:
         if row["id"] not in told:
-            told[row["id"]] = {"offer": {"id": row["id"], "expires_at": row["expires_at"], "over": True}, "context": None}
+            told[row["id"]] = {
+                "offer": {"id": row["id"], "expires_at": row["expires_at"], "over": True},
+                "context": None,
+            }
     return told
 
 
@@ -110,7 +119,8 @@ def _with_context(found: list[dict], users: dict[int, User]) -> list[dict]:
             },
             "interaction": row["interaction"],
             "ticket": {"id": row["ticket"], "number": row["number"], "subject": row["subject"]},
-            "context": cards.get((row["customer_id"], row["user_id"])) or cards.get((row["customer_id"], None)),
+            "context": cards.get((row["customer_id"], row["user_id"]))
+            or cards.get((row["customer_id"], None)),
         }
         for row in found
     ]

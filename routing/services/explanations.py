@@ -6,7 +6,11 @@ from routing.models import Assignment, WorkItem
 def of(work_item_id: int) -> dict:
     """The item's state and every offer made of it with its explanation, newest first."""
     item = WorkItem.objects.get(pk=work_item_id)
-    made = Assignment.objects.filter(work_item_id=work_item_id).select_related("agent__user").order_by("-pk")[:50]
+    made = (
+        Assignment.objects.filter(work_item_id=work_item_id)
+        .select_related("agent__user")
+        .order_by("-pk")[:50]
+    )
     return {
         "work_item": work_item_id,
         "status": item.status,

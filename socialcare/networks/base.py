@@ -26,7 +26,9 @@ def call(channel: Channel, method: str, path: str, **arguments) -> fetch.Answer:
             **arguments,
         )
     except fetch.FetchError as error:
-        raise DeliveryError(f"{channel.name}: {error}", permanent=error.refused, unclear=error.sent) from error
+        raise DeliveryError(
+            f"{channel.name}: {error}", permanent=error.refused, unclear=error.sent
+        ) from error
 
 
 def expect(channel: Channel, answer: fetch.Answer) -> dict:
@@ -38,7 +40,9 @@ def expect(channel: Channel, answer: fetch.Answer) -> dict:
     if answer.status in UNCLEAR:
         raise DeliveryError(f"{channel.name} answered {answer.status}.", permanent=False, unclear=True)
     if not 200 <= answer.status < 300:
-        raise DeliveryError(f"{channel.name} refused it with {answer.status}{_reason(answer)}.", permanent=True)
+        raise DeliveryError(
+            f"{channel.name} refused it with {answer.status}{_reason(answer)}.", permanent=True
+        )
     try:
         data = answer.json()
     except ValueError:

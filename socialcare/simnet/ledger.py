@@ -141,7 +141,9 @@ class Ledger:
         }
 
     def _repeated(self, network: str | None) -> int:
-        query = "SELECT coalesce(sum(requests - 1), 0) FROM posts WHERE :network IS NULL OR network = :network"
+        query = (
+            "SELECT coalesce(sum(requests - 1), 0) FROM posts WHERE :network IS NULL OR network = :network"
+        )
         return self.db.execute(query, {"network": network}).fetchone()[0]
 
     def _counts(self, table: str, column: str, network: str | None) -> dict[str, int]:

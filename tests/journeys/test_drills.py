@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("EARSHOT_HOME", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")  # of the test run, not of the house that is drilled
+OURS = (
+    "EARSHOT_HOME",
+    "SECRET_KEY",
+    "DJANGO_SETTINGS_MODULE",
+)  # of the test run, not of the house that is drilled
 
 pytestmark = pytest.mark.slow
 
