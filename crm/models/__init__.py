@@ -2,7 +2,7 @@
 
 from crm.models.channels import Brand, Channel, ChannelAccount
 from crm.models.codes import Code, Macro
-from crm.models.customers import Customer, Identity
+from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
 from crm.models.interactions import Interaction, ThreadRef
@@ -27,6 +27,7 @@ __all__ = [
     "LiveEvent",
     "Macro",
     "Message",
+    "NameWord",
     "Stream",
     "Team",
     "ThreadRef",

@@ -1,9 +1,15 @@
 """Customers and the addresses by which we know them."""
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVector
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Left, Upper
 
 from crm.choices import ChannelKind
 from crm.querysets import CustomerQuerySet
+
+INDEXED = 200  # characters of a name that beginnings and words are found by; an index row has a size limit
 
 
 class Customer(models.Model):
@@ -23,10 +29,27 @@ class Customer(models.Model):
     objects = CustomerQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index("created_at", "id", name="customer_newest")]
+        indexes = [
+            models.Index("created_at", "id", name="customer_newest"),
+            # For `crm/services/search.py`: beginnings, parts, and whole words of names.
+            models.Index(
+                OpClass(Left(Upper("name"), INDEXED), "text_pattern_ops"), name="customer_name_begins"
+            ),
+            GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="customer_name_parts"),
+            GinIndex(SearchVector(Left("name", INDEXED), config="simple"), name="customer_name_words"),
+        ]
 
     def __str__(self) -> str:
         return self.name or f"Customer {self.pk}"
+
+
+class NameWord(models.Model):
+    """A word that stands in some customer's name: what a mistyped one is compared with."""
+
+    word = models.CharField(max_length=60, primary_key=True)
+
+    class Meta:
+        indexes = [GinIndex(OpClass("word", "gin_trgm_ops"), name="name_word_parts")]
 
 
 class Identity(models.Model):
@@ -53,6 +76,17 @@ class Identity(models.Model):
     class Meta:
         verbose_name_plural = "identities"
         constraints = [models.UniqueConstraint(fields=["kind", "value"], name="identity_once")]
+        indexes = [
+            models.Index(
+                OpClass(Left(Upper("handle"), INDEXED), "text_pattern_ops"), name="identity_handle_begins"
+            ),
+            GinIndex(OpClass(Upper("handle"), "gin_trgm_ops"), name="identity_handle_parts"),
+            GinIndex(
+                OpClass(Upper("value"), "gin_trgm_ops"),
+                name="identity_address_parts",
+                condition=Q(kind__in=["email", "phone"]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.handle or self.value

@@ -1,8 +1,10 @@
 """One utterance in an interaction: received, sent, or a note."""
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 
 from crm.choices import Audience, Direction, MessageState
 from crm.models.channels import Channel
@@ -52,6 +54,8 @@ class Message(models.Model):
         indexes = [
             models.Index("interaction", F("at").desc(), F("id").desc(), name="message_of_interaction"),
             models.Index("thread", name="message_adrift", condition=Q(interaction=None)),
+            # A tsvector has a size limit: of a very long text the beginning is found.
+            GinIndex(SearchVector(Left("text", 50_000), config="simple"), name="message_words"),
             models.Index("due_at", name="message_leaving", condition=Q(state__in=["queued", "sending"])),
         ]
 

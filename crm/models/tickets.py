@@ -1,8 +1,9 @@
 """The durable problem, and the append-only lines of a customer's timeline."""
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from crm.choices import TicketStatus
 from crm.models.channels import Brand
@@ -46,6 +47,7 @@ class Ticket(models.Model):
             models.Index("customer", F("opened_at").desc(), name="ticket_of_customer"),
             models.Index(F("opened_at").desc(), F("id").desc(), name="ticket_newest"),
             models.Index("owner", name="ticket_owner"),
+            GinIndex(OpClass(Upper("subject"), "gin_trgm_ops"), name="ticket_subject_parts"),
         ]
 
     def __str__(self) -> str:
