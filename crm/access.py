@@ -51,8 +51,8 @@ GRANTS: dict = {
         Permission.READ_EVENTS,
     },
     Role.API_CLIENT: {
-        Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.DELIVER, Permission.READ_DELIVERIES, Permission.REPLY,
-        Permission.NOTE, Permission.CLOSE,
+        Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.DELIVER, Permission.READ_DELIVERIES, Permission.READ_EVENTS,
+        Permission.REPLY, Permission.NOTE, Permission.CLOSE,
     },
 }  # fmt: skip
 

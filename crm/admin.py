@@ -24,6 +24,8 @@ admin.site.site_title = "Earshot"
 admin.site.index_title = "What would you like to set up?"
 # One door for everybody: the same login, the same throttle.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# The site's own gate too asks what a person may, not what Django's flags say: it also guards what others register.
+admin.site.has_permission = lambda request: may(request.user, Permission.CONFIGURE)  # type: ignore[method-assign]
 
 
 class Configuration:

@@ -169,7 +169,7 @@ class TicketFilter(FilterSet):
     """Problems by number, customer, state and owner."""
 
     search = SearchFilter(method="find", label="Number, subject or customer's name.")
-    number = NumberFilter(method="by_number", field_class=IntegerField, min_value=1, max_value=BIGGEST_ID)
+    number = IdFilter(method="by_number", label="The number on the screen.")
     customer = IdFilter()
     brand = SlugFilter(field_name="brand__slug")
     status = MultipleChoiceFilter(choices=TicketStatus.choices)

@@ -1,8 +1,9 @@
 """The addresses of the house: each app's, the admin's, the API's."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from crm.api.base import NotHere
 from crm.views import customers, deliveries, home, interactions, tickets
 
 handler400 = "crm.views.base.bad_request"
@@ -38,5 +39,7 @@ urlpatterns = [
     path("api/v1/", include("routing.api.urls")),
     path("api/v1/", include("socialcare.api.urls")),
     path("api/v1/", include("reports.api.urls")),
+    # Without the last slash Django looks whether there is such an address with it.
+    re_path(r"^api/v1/(?:.*/)?$", NotHere.as_view()),
     path("accounts/", include("allauth.account.urls")),
 ]

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from crm import launcher
+from crm import hub, launcher
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -40,6 +40,14 @@ def valkey(services: dict, settings) -> str:
     settings.REDIS_URL = services["redis_url"]
     launcher.parts.empty_valkey(Path(services["sockets"]))
     return services["redis_url"]
+
+
+@pytest.fixture
+def running(transactional_db, services: dict, settings) -> hub.Hub:
+    """A hub of its own for each test; bells are rung by hand, the rows are real."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/"
+    hub.hub._tasks = []
+    return hub.hub
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ class InteractionViewSet(ScopedViewSet):
         require(request.user, Permission.CLOSE)
         given = self.read_body(serializers.CloseInput)
         interactions.close(interaction.pk, by=request.user, reason=given["reason"], outcome=given["outcome"])
-        return self.shown(self.find())
+        return self.shown(self.after(interaction))
 
     @extend_schema(request=None, responses=serializers.InteractionSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
@@ -118,7 +118,7 @@ class InteractionViewSet(ScopedViewSet):
         interaction = self.find()
         require(request.user, Permission.CLOSE)
         interactions.reopen(interaction.pk, by=request.user)
-        return self.shown(self.find())
+        return self.shown(self.after(interaction))
 
 
 def _said(message: Message) -> Response:
@@ -197,7 +197,7 @@ class DeliveryViewSet(ScopedViewSet):
         delivery = self.find()
         require(request.user, Permission.REPLAY_DELIVERIES)
         deliveries.replay(delivery.pk)
-        return self.shown(self.find())
+        return self.shown(self.after(delivery))
 
 
 class MacroViewSet(ScopedViewSet):

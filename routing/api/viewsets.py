@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from crm.access import Permission, may, require
 from crm.api.base import Door, ScopedViewSet
+from crm.api.viewsets import outside_closed
 from crm.errors import NotFound
 from routing import filters
 from routing.api import serializers
@@ -48,14 +49,17 @@ class SkillViewSet(_Shared):
     ordering = "code"
 
 
-class AgentViewSet(_Shared):
-    """Who takes work. `/agents/me/presence/` is one's own."""
+class AgentViewSet(ScopedViewSet):
+    """Who takes work; those of closed teams are known to their members only. `/agents/me/presence/` is one's own."""
 
     noun = "agents"
     queryset = Agent.objects.select_related("user").prefetch_related("agent_skills__skill")
     serializer_class = serializers.AgentSerializer
     filterset_class = filters.AgentFilter
     ordering_fields = ("id",)
+
+    def scoped(self) -> QuerySet:
+        return outside_closed(self.queryset.all(), self.request.user, "user__team", own="user")
 
     def scopes(self) -> tuple[str, ...]:
         """Own presence belongs to the desk."""
@@ -203,7 +207,7 @@ class WorkItemViewSet(ScopedViewSet):
         require(request.user, Permission.WORK)
         given = self.read_body(serializers.CompleteInput)
         assignments.complete(item.pk, by=request.user, reason=given["reason"], outcome=given["outcome"])
-        return Response(self.represent(WorkItem.objects.select_related("queue").get(pk=item.pk)))
+        return Response(self.represent(self.after(item)))
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

@@ -31,7 +31,7 @@ class MentionViewSet(ScopedViewSet):
         require(request.user, Permission.TRIAGE)
         given = self.read_body(serializers.VerdictInput)
         mentions.decide(mention.pk, given["verdict"], by=request.user)
-        return self.shown(self.find())
+        return self.shown(self.after(mention))
 
     @extend_schema(request=serializers.TriageEdit, responses=serializers.MentionSerializer)
     @action(detail=True, methods=["patch"], pagination_class=None, filter_backends=[])
@@ -40,4 +40,4 @@ class MentionViewSet(ScopedViewSet):
         mention = self.find()
         require(request.user, Permission.TRIAGE)
         mentions.correct(mention.pk, self.read_body(serializers.TriageEdit), by=request.user)
-        return self.shown(self.find())
+        return self.shown(self.after(mention))

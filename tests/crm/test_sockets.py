@@ -1,69 +1,15 @@
 """Sockets: who may open them, dense numbers, resume without gap, snapshots instead of gaps, rights that end."""
 
-import asyncio
-import contextlib
-
-import orjson
 import pytest
-from asgiref.testing import ApplicationCommunicator
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 
-from crm import asgi, hub
+from crm import hub
 from crm.choices import Role
 from crm.models import ApiToken, User
 from crm.secrets import digest
 from crm.services import streams
 from tests.factories import make_agent, make_interaction, make_team, make_user
-
-OURS = (b"origin", b"http://127.0.0.1:8000")
-
-
-@pytest.fixture
-def running(transactional_db, services, settings):
-    """A hub of its own for each test; bells are rung by hand, the rows are real."""
-    settings.REDIS_URL = "redis://127.0.0.1:1/"
-    hub.hub._tasks = []
-    yield hub.hub
-
-
-def cookie(user: User) -> tuple[bytes, bytes]:
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return (b"cookie", f"sessionid={session.session_key}".encode())
-
-
-@contextlib.asynccontextmanager
-async def opened(path, headers):
-    path, _, query = path.partition("?")
-    scope = {
-        "type": "websocket",
-        "path": path,
-        "query_string": query.encode(),
-        "headers": headers,
-        "subprotocols": [],
-    }
-    client = ApplicationCommunicator(asgi.application, scope)
-    await client.send_input({"type": "websocket.connect"})
-    answer = await client.receive_output(timeout=5)
-    try:
-        yield client, answer["type"] == "websocket.accept", answer.get("code")
-    finally:
-        await client.send_input({"type": "websocket.disconnect", "code": 1000})
-        with contextlib.suppress(Exception, asyncio.CancelledError):
-            await client.wait(timeout=1)
-
-
-async def frame(client):
-    return orjson.loads((await client.receive_output(timeout=5))["text"])
-
-
-async def closing(client):
-    return (await client.receive_output(timeout=5)).get("code")
+from tests.sockets import OURS, closing, cookie, frame, opened, run
 
 
 def say(user, *kinds):
@@ -74,20 +20,6 @@ def say(user, *kinds):
 async def told(user, *kinds):
     await hub.hub.in_thread(say, user, *kinds)
     hub.hub.ring([f"desk:{user.pk}"])
-
-
-def run(story):
-    """Play a story in a fresh loop and end the hub's tasks with it."""
-
-    async def whole():
-        try:
-            await story()
-        finally:
-            for task in hub.hub._tasks:
-                task.cancel()
-            await asyncio.gather(*hub.hub._tasks, return_exceptions=True)
-
-    asyncio.run(whole())
 
 
 def test_a_desk_gets_a_snapshot_then_dense_events_and_resumes_without_gap_or_repeat(running):

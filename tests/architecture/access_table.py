@@ -1,0 +1,214 @@
+"""Who gets what answer at every door. `test_access.py` walks the whole table; a door that is not listed fails the build.
+
+Roles: A administrator, S supervisor and G agent of a team, M marketing of that team, U auditor, C API client.
+*Own* is a thing of that team (what can be held is held by, or offered to, the agent G); *foreign* is the same thing of a
+closed team and its agent. Every cell names all six roles. Anonymous callers, and people who were deactivated, are told by
+the kind of door: pages and the admin lead to the login (302), REST says 401, sockets close with 4401.
+"""
+
+from dataclasses import dataclass, field
+
+from crm.choices import Role
+
+ROLES = {
+    "A": Role.ADMINISTRATOR,
+    "S": Role.SUPERVISOR,
+    "G": Role.AGENT,
+    "M": Role.MARKETING,
+    "U": Role.AUDITOR,
+    "C": Role.API_CLIENT,
+}
+EVERYBODY = "200:ASGMUC"
+SEES_ALL = "200:AUC 404:SGM"  # of a closed team: only who sees everything
+SPEAKS = {"reason": "billing", "outcome": "solved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One method at one address. `scope`: a token needs one of these words. `login`: answers to callers without a login."""
+
+    method: str
+    path: str
+    own: str
+    foreign: str = ""
+    scope: str = ""
+    body: dict = field(default_factory=dict)
+    login: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def api(method: str, path: str, own: str, foreign: str = "", *, scope: str = "", **body: object) -> Door:
+    """A REST door: its scope follows from noun and method unless named."""
+    noun = path.split("/")[0]
+    scope = scope or f"{noun}:{'read' if method == 'GET' else 'write'}"
+    return Door(method, f"/api/v1/{path}", own, foreign, scope, body, 401)
+
+
+def page(method: str, path: str, own: str, foreign: str = "", **body: object) -> Door:
+    """A page or an act of a page."""
+    return Door(method, path, own, foreign, "", body, 302)
+
+
+REST = [
+    api("GET", "customers/", EVERYBODY),
+    api("GET", "customers/{customer}/", EVERYBODY, EVERYBODY),
+    api("PATCH", "customers/{customer}/", "200:ASGMC 403:U", "200:ASGMC 403:U", note="likes tea"),
+    api("GET", "customers/{customer}/context/", EVERYBODY, EVERYBODY),
+    api("GET", "identities/", EVERYBODY),
+    api("GET", "identities/{identity}/", EVERYBODY, EVERYBODY),
+    api("GET", "interactions/", EVERYBODY),
+    api("GET", "interactions/{interaction}/", EVERYBODY, SEES_ALL),
+    api("POST", "interactions/{interaction}/replies/", "201:ASGMC 403:U", "201:AC 403:U 404:SGM", text="Soon."),
+    api("POST", "interactions/{interaction}/notes/", "201:ASGMC 403:U", "201:AC 403:U 404:SGM", text="Rings twice."),
+    api("POST", "interactions/{interaction}/close/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM", **SPEAKS),
+    api("POST", "interactions/{closed}/reopen/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM"),
+    api("GET", "messages/", EVERYBODY),
+    api("GET", "messages/{message}/", EVERYBODY, SEES_ALL),
+    api("GET", "tickets/", EVERYBODY),
+    api("GET", "tickets/{ticket}/", EVERYBODY, SEES_ALL),
+    api("PATCH", "tickets/{ticket}/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM", subject="Renamed"),
+    api("GET", "channels/", EVERYBODY),
+    api("GET", "channels/{channel}/", EVERYBODY),
+    api("GET", "deliveries/", EVERYBODY),
+    api("GET", "deliveries/{delivery}/", "200:ASUC 404:GM"),
+    api("POST", "deliveries/{delivery}/replay/", "200:AS 403:UC 404:GM"),
+    api("GET", "macros/", EVERYBODY),
+    api("GET", "macros/{macro}/", EVERYBODY),
+    api("GET", "teams/", EVERYBODY),
+    api("GET", "teams/{team}/", EVERYBODY, SEES_ALL),
+    api("GET", "users/", EVERYBODY),
+    api("GET", "users/{user}/", EVERYBODY, SEES_ALL),
+    api("GET", "events/", "200:AUC 404:SGM", scope="events:read"),
+    api("GET", "desk/", "200:ASG 403:MUC", scope="desk"),
+    api("GET", "queues/", EVERYBODY),
+    api("GET", "queues/{queue}/", EVERYBODY),
+    api("GET", "skills/", EVERYBODY),
+    api("GET", "skills/{skill}/", EVERYBODY),
+    api("GET", "agents/", EVERYBODY),
+    api("GET", "agents/{agent}/", EVERYBODY, SEES_ALL),
+    api("PUT", "agents/{agent}/presence/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", state="break"),
+    api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
+    api("GET", "work-items/", EVERYBODY, scope="work-items:read desk"),
+    api("GET", "work-items/{held}/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
+    api("GET", "work-items/{held}/explanation/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
+    api(
+        "POST", "work-items/{waiting}/claim/", "201:ASG 403:MUC", "201:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
+    api(
+        "POST", "work-items/{held}/transfer/", "204:ASG 403:MUC", "204:A 403:UC 404:SGM",
+        scope="work-items:write desk", queue="{queue}",
+    ),
+    api(
+        "POST", "work-items/{held}/complete/", "200:ASG 403:MUC", "200:A 403:UC 404:SGM",
+        scope="work-items:write desk", **SPEAKS,
+    ),
+    api("GET", "offers/", EVERYBODY, scope="offers:read desk"),
+    api("GET", "offers/{offer}/", "200:ASGUC 404:M", SEES_ALL, scope="offers:read desk"),
+    # An offer is the agent's to take, whatever others may see of it.
+    api("POST", "offers/{offer}/accept/", "200:G 403:MUC 404:AS", "403:MUC 404:ASG", scope="offers:write desk"),
+    api(
+        "POST", "offers/{offer}/decline/", "204:G 403:MUC 404:AS", "403:MUC 404:ASG",
+        scope="offers:write desk", reason="busy",
+    ),
+    api("GET", "assignments/", EVERYBODY),
+    api("GET", "assignments/{assignment}/", "200:ASGUC 404:M", SEES_ALL),
+    api("GET", "mentions/", EVERYBODY),
+    api("GET", "mentions/{mention}/", EVERYBODY),
+    api("POST", "mentions/{mention}/verdict/", "200:ASGM 403:UC", verdict="follow"),
+    api("PATCH", "mentions/{mention}/triage/", "200:ASGM 403:UC", scope="mentions:write", topic="price"),
+    api("GET", "boards/", "200:ASMU 403:GC"),
+    api("GET", "boards/{board}/", "200:ASMU 403:GC"),
+]  # fmt: skip
+
+PAGES = [
+    page("GET", "/", "302:ASGMUC"),
+    page("GET", "/search/", "302:ASGMUC"),
+    page("GET", "/help/keys/", EVERYBODY),
+    page("GET", "/customers/", EVERYBODY),
+    page("GET", "/customers/{customer}/", EVERYBODY, EVERYBODY),
+    page("GET", "/customers/{customer}/card/", EVERYBODY, EVERYBODY),
+    page("GET", "/tickets/", EVERYBODY),
+    page("GET", "/tickets/{ticket}/", EVERYBODY, SEES_ALL),
+    page("GET", "/interactions/{interaction}/", EVERYBODY, SEES_ALL),
+    page("GET", "/interactions/{interaction}/thread/", EVERYBODY, SEES_ALL),
+    page("GET", "/interactions/{interaction}/messages/{message}/", EVERYBODY, SEES_ALL),
+    page("GET", "/deliveries/", "200:ASUC 403:GM"),
+    page("POST", "/deliveries/{delivery}/replay/", "302:AS 403:GMUC"),
+    page("GET", "/desk/", "200:ASG 403:MUC"),
+    page("GET", "/queues/", EVERYBODY),
+    page("GET", "/mentions/", EVERYBODY),
+    page("GET", "/boards/{board}/", "200:ASMU 403:GC"),
+    page("POST", "/demo/play/", "302:AS 403:GMUC"),
+    page("POST", "/demo/colleagues/", "302:AS 403:GMUC", on="0"),
+]
+
+# Documents of the interface: for everybody who can reach the server.
+OPEN = [
+    Door("GET", "/api/v1/schema/", EVERYBODY, login=200),
+    Door("GET", "/api/v1/docs/", EVERYBODY, login=200),
+]
+
+# What allauth serves: login, logout, and one's own address and password. (Path, methods, with a login, without.)
+ACCOUNTS = [
+    Door("GET", "/accounts/login/", "302:ASGMUC", login=200),
+    Door("POST", "/accounts/login/", "302:ASGMUC", login=200),
+    Door("GET", "/accounts/logout/", EVERYBODY, login=302),
+    Door("POST", "/accounts/logout/", "302:ASGMUC", login=302),
+    Door("GET", "/accounts/inactive/", EVERYBODY, login=200),
+    Door("GET", "/accounts/signup/", "302:ASGMUC", login=200),  # closed: says so
+    Door("POST", "/accounts/signup/", "302:ASGMUC", login=200),
+    Door("GET", "/accounts/reauthenticate/", EVERYBODY, login=302),
+    Door("POST", "/accounts/reauthenticate/", EVERYBODY, login=302),
+    Door("GET", "/accounts/email/", EVERYBODY, login=302),
+    Door("POST", "/accounts/email/", "302:ASGMUC", login=302),
+    Door("GET", "/accounts/confirm-email/", EVERYBODY, login=200),
+    Door("GET", "/accounts/confirm-email/{nothing}/", EVERYBODY, login=200),
+    Door("POST", "/accounts/confirm-email/{nothing}/", "404:ASGMUC", login=404),
+    Door("GET", "/accounts/password/change/", EVERYBODY, login=302),
+    Door("POST", "/accounts/password/change/", EVERYBODY, login=302),
+    Door("GET", "/accounts/password/set/", "302:ASGMUC", login=302),
+    Door("POST", "/accounts/password/set/", "302:ASGMUC", login=302),
+    Door("GET", "/accounts/password/reset/", EVERYBODY, login=200),
+    Door("POST", "/accounts/password/reset/", EVERYBODY, login=200),
+    Door("GET", "/accounts/password/reset/done/", EVERYBODY, login=200),
+    Door("GET", "/accounts/password/reset/key/{nothing}-{nothing}/", EVERYBODY, login=200),
+    Door("POST", "/accounts/password/reset/key/{nothing}-{nothing}/", EVERYBODY, login=200),
+    Door("GET", "/accounts/password/reset/key/done/", EVERYBODY, login=200),
+    Door("GET", "/accounts/login/code/confirm/", "302:ASGMUC", login=302),
+    Door("POST", "/accounts/login/code/confirm/", "302:ASGMUC", login=302),
+]
+
+# The admin is one entry: administrators only, whatever flags of Django's a user has; all others are led to the login.
+ADMIN = "/admin/"
+
+# Answers for any address: the plain doors in front of Django. Callers: C with the scope, c with another, A, G, a channel's
+# signature (=), the signature of another channel (~), nobody (-).
+PLAIN = {
+    "POST /api/v1/deliveries/<slug>/": "202:CA= 401:cG~-",
+    "GET /health/live": "200:CAcG=~-",
+    "GET /health/ready": "200:CAcG=~-",
+}
+
+# Sockets answer with a first snapshot, or close with a code. `scope` as above.
+SOCKETS = [
+    Door("WS", "/ws/desk/", "snapshot:ASG 4403:MUC", scope="desk"),
+    Door(
+        "WS",
+        "/ws/interactions/{interaction}/",
+        "snapshot:ASGMUC",
+        "snapshot:AUC 4403:SGM",
+        scope="interactions:read",
+    ),
+    Door("WS", "/ws/events/", "snapshot:AUC 4403:SGM", scope="events:read"),
+    Door("WS", "/ws/boards/{board}/", "snapshot:ASMU 4403:GC", scope="boards:read"),
+]
+
+HTTP = [*REST, *PAGES, *OPEN, *ACCOUNTS]
+
+
+def cell(text: str) -> dict[str, str]:
+    """`200:AS 403:G` as role letter to answer."""
+    pairs = (part.split(":") for part in text.split())
+    return {letter: answer for answer, letters in pairs for letter in letters}

@@ -1,0 +1,103 @@
+"""A small centre with two closed teams: the people of the access table, and of each kind of thing an own and a foreign one."""
+
+from dataclasses import dataclass, field
+
+from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
+from crm.models import ApiToken, Interaction, Macro, Ticket, User
+from crm.secrets import digest, new_token
+from reports.models import Board
+from routing.models import Skill
+from tests import factories as make
+from tests.architecture.access_table import ROLES
+
+CANARY = "nobody-of-ours-may-read-this"
+
+
+@dataclass
+class Centre:
+    """Users by the table's letter, and ids by the names that stand in the table's paths."""
+
+    users: dict[str, User]
+    own: dict[str, object] = field(default_factory=dict)
+    foreign: dict[str, object] = field(default_factory=dict)
+
+
+def build() -> Centre:
+    """Make everything."""
+    ours = make.make_team(visibility=TeamVisibility.CLOSED)
+    theirs = make.make_team(visibility=TeamVisibility.CLOSED)
+    users = {letter: _person(role, ours) for letter, role in ROLES.items()}
+    agents = {letter: make.make_agent(users[letter]) for letter in "ASG"}
+    make.make_codes()
+    shared = _shared()
+    stranger = make.make_agent(make.make_user(team=theirs, name=CANARY))
+    return Centre(
+        users,
+        own={**shared, **_things(ours, agents["G"])},
+        foreign={**shared, **_things(theirs, stranger, secret=CANARY)},
+    )
+
+
+def _person(role: str, team) -> User:
+    in_team = role in (Role.SUPERVISOR, Role.AGENT, Role.MARKETING)
+    flags = {"is_staff": True, "is_superuser": True} if role == Role.ADMINISTRATOR else {}
+    return make.make_user(role, team if in_team else None, **flags)
+
+
+def _shared() -> dict[str, object]:
+    """What belongs to no team."""
+    Board.objects.get_or_create(slug="floor", defaults={"title": "Floor"})
+    Board.objects.get_or_create(slug="social", defaults={"title": "Social"})
+    channel = make.make_channel()
+    return {
+        "me": "me",
+        "board": "floor",
+        "nothing": "nothing",
+        "channel": channel.pk,
+        "delivery": make.make_delivery(channel, state=DeliveryState.QUARANTINED, error="no author").pk,
+        "macro": Macro.objects.create(slug=f"m-{make.number()}", name="Hello", text="Hello!").pk,
+        "skill": Skill.objects.create(code=f"s-{make.number()}", name="Billing").pk,
+        "mention": make.make_mention(channel).pk,
+    }
+
+
+def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
+    """One of each kind: held by the agent, offered to him, waiting, closed."""
+    queue = make.make_queue(team, name=f"Queue of {team.slug}")
+    agent.capacity = 40
+    agent.save()
+
+    def contact(**fields) -> Interaction:
+        return make.make_interaction(text=secret, team=team, **fields)
+
+    held = make.make_assignment(agent, make.make_work_item(contact(), queue))
+    agent.refresh_from_db()
+    offered = make.make_offer(agent, make.make_work_item(contact(), queue))
+    waiting = make.make_work_item(contact(), queue)
+    closed = contact(status=InteractionStatus.CLOSED, closed_at=held.accepted_at, waiting_since=None)
+    make.make_work_item(closed, queue, status="done", done_at=held.accepted_at)
+    interaction = held.work_item.interaction
+    Ticket.objects.filter(team=team).update(subject=secret)
+    return {
+        "team": team.pk,
+        "queue": queue.slug,
+        "user": agent.user_id,
+        "agent": agent.pk,
+        "customer": interaction.customer_id,
+        "identity": interaction.identity_id,
+        "interaction": interaction.pk,
+        "message": interaction.messages.get().pk,
+        "ticket": interaction.ticket_id,
+        "closed": closed.pk,
+        "held": held.work_item_id,
+        "assignment": held.pk,
+        "waiting": waiting.pk,
+        "offer": offered.pk,
+    }
+
+
+def make_token(user: User, *scopes: str) -> str:
+    """A valid token with exactly these scopes; no scope reaches all that the user may do."""
+    token = new_token()
+    ApiToken.objects.create(user=user, digest=digest(token), scopes=list(scopes))
+    return token
