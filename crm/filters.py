@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Left
 from django.forms import IntegerField
 from django_filters import (
     BooleanFilter,
@@ -88,11 +90,11 @@ def customers_like(words: str) -> QuerySet:
     how = "istartswith" if len(words) < 3 else "icontains"
     handle = words.removeprefix("@")
     named = Customer.objects.filter(**{f"name__{how}": words}).values("pk")
-    known = Identity.objects.filter(
-        Q(**{f"handle__{how}": handle}) | Q(**{f"value__{how}": words}) | Q(**{f"name__{how}": words})
-    )
+    handled = Identity.objects.filter(**{f"handle__{how}": handle})
+    addressed = Identity.objects.filter(kind__in=("email", "phone"), **{f"value__{how}": words})
+    known = Identity.objects.filter(kind__in=ChannelKind.values, value__in={words, words.lower()})
     # A union, not an OR over a join: each side can use its own index.
-    return named.union(known.values("customer_id"))
+    return named.union(*(found.values("customer_id") for found in (handled, addressed, known)))
 
 
 class IdentityFilter(FilterSet):
@@ -148,7 +150,7 @@ class InteractionFilter(FilterSet):
 class MessageFilter(FilterSet):
     """Words by interaction, direction and state."""
 
-    search = SearchFilter(field_name="text", lookup_expr="icontains", label="Words of the message.")
+    search = SearchFilter(method="find", label="Words of the message.")
     interaction = IdFilter()
     customer = IdFilter(field_name="interaction__customer")
     channel = SlugFilter(field_name="channel__slug")
@@ -163,6 +165,11 @@ class MessageFilter(FilterSet):
     class Meta:
         model = Message
         fields: list[str] = []
+
+    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        vector = SearchVector(Left("text", 50_000), config="simple")
+        query = SearchQuery(words, config="simple", search_type="websearch")
+        return queryset.annotate(words=vector).filter(words=query)
 
 
 class TicketFilter(FilterSet):

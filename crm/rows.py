@@ -10,9 +10,11 @@ from django.db import connection
 LONG = 8
 
 
-def run(sql: str, params: Sequence = ()) -> list[tuple]:
+def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
     """Run one statement and return its rows (an empty list when it has none)."""
-    if any(isinstance(value, list) and len(value) > LONG for value in params):
+    if not isinstance(params, dict) and any(
+        isinstance(value, list) and len(value) > LONG for value in params
+    ):
         return _run_binary(sql, params)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

@@ -220,3 +220,24 @@ class CloseInput(serializers.Serializer):
         if unknown := [name for name, code in attrs.items() if code and (name, code) not in known]:
             raise serializers.ValidationError({name: "is not a known code" for name in unknown})
         return attrs
+
+
+# --- What was looked for
+
+
+class HitSerializer(serializers.Serializer):
+    """One thing found; `how`: exact, begins, contains or typo."""
+
+    id = serializers.IntegerField()
+    title = serializers.CharField()
+    matched = serializers.CharField()
+    how = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class FoundSerializer(serializers.Serializer):
+    """What was found, by kind; a message's id is that of its interaction."""
+
+    customers = HitSerializer(many=True)
+    tickets = HitSerializer(many=True)
+    messages = HitSerializer(many=True)

@@ -22,5 +22,6 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),
     path("events/", viewsets.EventFeed.as_view(), name="api-events"),
+    path("search/", viewsets.Search.as_view(), name="api-search"),
     *router.urls,
 ]

@@ -26,7 +26,17 @@ from crm.models import (
     Ticket,
     User,
 )
-from crm.services import context, customers, deliveries, interactions, messages, streams, tickets
+from crm.services import (
+    context,
+    customers,
+    deliveries,
+    interactions,
+    messages,
+    search,
+    streams,
+    tickets,
+    tokens,
+)
 
 FEED_PAGE = 500
 
@@ -304,6 +314,34 @@ class EventFeed(Door):
                 oldest=streams.oldest(streams.EVENTS),
             )
         return Response({"events": found, "seq": streams.current(streams.EVENTS)})
+
+
+class Search(Door):
+    """Customers, tickets and messages by what a person types."""
+
+    noun = "customers"
+
+    def scopes(self) -> tuple[str, ...]:
+        return tuple(f"{kind}:read" for kind in search.KINDS)
+
+    @extend_schema(
+        operation_id="search",
+        parameters=[
+            OpenApiParameter("q", OpenApiTypes.STR, description="Name, handle, address, number or words.")
+        ],
+        responses=serializers.FoundSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """What may be seen of what the words name: exact, beginning, contained, and only then mistyped."""
+        require(request.user, Permission.READ_CUSTOMERS)
+        words = request.query_params.get("q", "")
+        if len(words) > filters.LONGEST_SEARCH or not words.replace("\t", " ").isprintable():
+            raise exceptions.ValidationError(
+                {"q": [f"at most {filters.LONGEST_SEARCH} printable characters"]}
+            )
+        kinds = [kind for kind in search.KINDS if tokens.allows(request.auth, (f"{kind}:read",))]
+        found = search.search(words, by=request.user, kinds=kinds)
+        return Response(serializers.FoundSerializer(found).data)
 
 
 def _number(request: Request, name: str, default: int | None) -> int | None:

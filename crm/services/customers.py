@@ -4,6 +4,7 @@ from django.db import transaction
 
 from crm.errors import InvalidInput
 from crm.models import Activity, Customer, User
+from crm.services import search
 
 EDITABLE = frozenset({"name", "language", "note", "vip", "verified_before_disclosure"})
 
@@ -21,5 +22,7 @@ def edit(customer: Customer, changes: dict, *, by: User) -> Customer:
         for name in changed:
             setattr(customer, name, changes[name])
         customer.save(update_fields=changed)
+        if "name" in changed:
+            search.learn([customer.name])
         Activity.objects.create(actor=by, verb="customer.edited", customer=customer, data={"fields": changed})
     return customer

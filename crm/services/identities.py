@@ -3,6 +3,7 @@
 from crm import rows
 from crm.choices import ChannelKind
 from crm.connectors.base import Inbound
+from crm.services import search
 
 _FIND = """
 SELECT i.id, i.kind, i.value, i.customer_id, c.value, i.handle, i.name, i.followers
@@ -30,7 +31,7 @@ def key_of(inbound: Inbound) -> Key:
 
 
 def resolve(inbounds: list[Inbound]) -> None:
-    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most five statements."""
+    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most six statements."""
     newest: dict[Key, Inbound] = {}
     for inbound in inbounds:
         newest[key_of(inbound)] = inbound
@@ -72,11 +73,12 @@ def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
         },
         tail="ON CONFLICT (kind, value) DO NOTHING RETURNING customer_id, name, handle, created_at",
     )
+    names = [row[1] or row[2] for row in created]
     rows.insert(
         "crm_customer",
         {
             "id": ("bigint", [row[0] for row in created]),
-            "name": ("text", [row[1] or row[2] for row in created]),
+            "name": ("text", names),
             "language": ("text", [""] * len(created)),
             "vip": ("boolean", [False] * len(created)),
             "public_figure": ("boolean", [False] * len(created)),
@@ -85,6 +87,7 @@ def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
             "created_at": ("timestamptz", [row[3] for row in created]),
         },
     )
+    search.learn(names)
 
 
 def _claims(inbound: Inbound) -> str:

@@ -1,5 +1,6 @@
 // Ctrl-K: every place and act of the page by name.
 
+import { read } from "./http.js";
 import { icon } from "./marks.js";
 
 const dialog = document.getElementById("palette");
@@ -7,6 +8,8 @@ const input = dialog.querySelector("input");
 const list = dialog.querySelector("ul");
 let shown = [];
 let at = 0;
+let hits = [];
+let pause = 0;
 
 function setting(name, on, off) {
   const isOff = localStorage.getItem(name) === "off";
@@ -30,9 +33,25 @@ function commands(text) {
 }
 
 function searches(text) {
-  return ["customers", "tickets", "mentions"].map((noun) => ({
-    label: `Search ${noun} for “${text}”`, icon: "search", run: () => location.assign(`/${noun}/?search=${encodeURIComponent(text)}`),
-  }));
+  const words = encodeURIComponent(text);
+  return [
+    ...hits.map(({ label, icon: symbol, url }) => ({ label, icon: symbol, run: () => location.assign(url) })),
+    { label: `Search everything for “${text}”`, icon: "search", run: () => location.assign(`/search/?q=${words}`) },
+    { label: `Search mentions for “${text}”`, icon: "search", run: () => location.assign(`/mentions/?search=${words}`) },
+  ];
+}
+
+const SYMBOLS = { customers: "users", tickets: "ticket", messages: "message-square" };
+const PLACES = { customers: "/customers/", tickets: "/tickets/", messages: "/interactions/" };
+
+// What is found is shown as soon as it comes, unless more was typed meanwhile.
+async function look(text) {
+  const found = text.length < 2 ? {} : await read(`/api/v1/search/?q=${encodeURIComponent(text)}`).catch(() => ({}));
+  if (!dialog.open || input.value.trim() !== text) return;
+  hits = Object.keys(SYMBOLS).flatMap((kind) => (found[kind] ?? []).slice(0, 5).map((hit) => ({
+    label: hit.matched && hit.matched !== hit.title ? `${hit.title} · ${hit.matched.slice(0, 70)}` : hit.title, icon: SYMBOLS[kind], url: `${PLACES[kind]}${hit.id}/`,
+  })));
+  draw();
 }
 
 function draw() {
@@ -59,7 +78,13 @@ function run(index) {
   shown[index]?.run();
 }
 
-input.addEventListener("input", () => ((at = 0), draw()));
+input.addEventListener("input", () => {
+  at = 0;
+  hits = [];
+  draw();
+  clearTimeout(pause);
+  pause = setTimeout(() => look(input.value.trim()), 150);
+});
 input.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) {
@@ -76,6 +101,7 @@ document.addEventListener("palette", () => {
   if (dialog.open) return dialog.close();
   input.value = "";
   at = 0;
+  hits = [];
   dialog.showModal();
   draw();
 });

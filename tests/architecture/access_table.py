@@ -81,6 +81,7 @@ REST = [
     api("GET", "users/", EVERYBODY),
     api("GET", "users/{user}/", EVERYBODY, SEES_ALL),
     api("GET", "events/", "200:AUC 404:SGM", scope="events:read"),
+    api("GET", "search/", EVERYBODY, scope="customers:read tickets:read messages:read"),
     api("GET", "desk/", "200:ASG 403:MUC", scope="desk"),
     api("GET", "queues/", EVERYBODY),
     api("GET", "queues/{queue}/", EVERYBODY),
@@ -124,7 +125,7 @@ REST = [
 
 PAGES = [
     page("GET", "/", "302:ASGMUC"),
-    page("GET", "/search/", "302:ASGMUC"),
+    page("GET", "/search/", EVERYBODY),
     page("GET", "/help/keys/", EVERYBODY),
     page("GET", "/customers/", EVERYBODY),
     page("GET", "/customers/{customer}/", EVERYBODY, EVERYBODY),
