@@ -7,12 +7,14 @@ TESTING := .venv/.installed-tests
 .PHONY: run test check bench drill lock clean
 .DEFAULT_GOAL := run
 
-# uv does not read pip's settings: hand it the index pip would use.
+# uv does not read pip's settings: hand it the index pip would use, and the machine's own certificates. It is quick where
+# it works; where it does not, pip does the same and says what is wrong.
 define install
 	@index="$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)"; \
 	if [ -n "$$index" ] && [ -z "$$UV_INDEX_URL$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	export UV_SYSTEM_CERTS=1; \
 	( $(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv ) && \
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || \
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) 2>/dev/null || \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(1)
 endef
 
@@ -50,7 +52,8 @@ clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit("Earshot needs Python 3.11 or newer: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
 
 $(RUNTIME): requirements.lock | .venv/bin/python
 	$(call install,requirements.lock)

@@ -53,7 +53,7 @@ def sole_owner(home: Path, who: str, patience: float) -> Iterator[None]:
                 return
         if time.monotonic() > deadline:
             raise LaunchError(
-                f"{home} is in use by {owner_of(home)}. Stop it first, or choose another --home."
+                f"it runs already in {home}: {owner_of(home)}. Stop that first, or choose another --home."
             )
         time.sleep(0.05)
 
