@@ -1,5 +1,6 @@
 """The one door: plain doors first, then sockets of every app, then Django's pages and REST."""
 
+import asyncio
 import os
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ pages = get_asgi_application()
 sys.setswitchinterval(0.0005)
 
 intake = import_module("crm.intake").Intake()
+hub = import_module("crm.hub").hub
 sockets = URLRouter(
     [route for app in ("crm", "routing", "reports") for route in import_module(f"{app}.sockets").urlpatterns]
 )
@@ -28,6 +30,17 @@ async def application(scope: dict, receive, send) -> None:
             await intake(scope, receive, send)
         else:
             await pages(scope, receive, send)
+    else:
+        await _life(receive, send)
+
+
+async def _life(receive, send) -> None:
+    await receive()
+    figures = asyncio.create_task(hub.note_figures())
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    figures.cancel()
+    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def _socket(scope: dict, receive, send) -> None:

@@ -21,7 +21,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from crm import live, rows
+from crm import counters, live, rows
 from crm.models import ApiToken, User
 from crm.services import streams
 
@@ -113,6 +113,18 @@ class Hub:
         self._flushing = None
         jobs = (self._listen, self._look, self._say_alive, self._check_rights, self._paint)
         self._tasks = [loop.create_task(_forever(job)) for job in jobs]
+
+    async def note_figures(self) -> None:
+        """Every second how many sockets this process holds and how full its pool is, for `/metrics`."""
+        while True:
+            everybody = (*self.by_stream.values(), *self.by_topic.values())
+            counters.SOCKETS.set(sum(len(group) for group in everybody))
+            if pool := connection.pool:
+                held = pool.get_stats()
+                counters.POOL.labels("free").set(held["pool_available"])
+                counters.POOL.labels("in_use").set(held["pool_size"] - held["pool_available"])
+                counters.POOL.labels("waiting").set(held["requests_waiting"])
+            await asyncio.sleep(1)
 
     # --- sockets
 
@@ -238,6 +250,8 @@ class Hub:
             if len(socket.outbox) > MAX_BEHIND:
                 socket.outbox.clear()
                 socket.resync = True
+            if socket.resync:
+                counters.RESYNCS.inc()
             socket.wake.set()
 
     # --- the process's own tasks

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection, connections
 from django.utils import timezone
 
-from crm import live
+from crm import counters, live
 from crm.access import Permission, may
 from crm.models import ApiToken, Channel
 from crm.secrets import digest
@@ -184,8 +184,10 @@ class Intake:
             status, answer = await self._deliver(_DOOR.match(path).group(1), scope, receive)  # type: ignore[union-attr]
             await respond(send, status, answer)
         except Refused as error:
+            counters.REFUSED.labels(error.code).inc()
             await respond(send, error.status, problem(error.status, error.code, error.detail))
         except (psycopg.Error, TimeoutError, OSError) as error:
+            counters.REFUSED.labels("unavailable").inc()
             await respond(
                 send,
                 503,

@@ -34,6 +34,7 @@ from crm.processes import LaunchError, Service, stop_all
 log = logging.getLogger(__name__)
 
 DEMO_LOGINS = ["admin", "supervisor", "marketing", "auditor", *(f"agent{n}" for n in range(1, 9))]
+COUNTERS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # see crm/counters.py
 # Commands that read and write no rows.
 NEED_NO_SERVICES = {
     "check",
@@ -51,6 +52,7 @@ NEED_NO_SERVICES |= {
     "routerpipe",
     "staffing",
     "forecast",
+    "judge",
     "simnet",
 }
 WAIT_FOR_OTHERS = 60.0  # s a command waits while another one starts the services
@@ -148,6 +150,8 @@ def own_stores(home: Path, durable: bool) -> Iterator[dict]:
 def services_for(argv: list[str]) -> Iterator[None]:
     """What a command of manage.py needs before Django reads its settings."""
     command = argv[1] if len(argv) > 1 else "help"
+    if command != "up" and os.access(counted := home_folder() / "counted", os.W_OK):
+        os.environ.setdefault(COUNTERS_FOLDER, str(counted))
     if command == "up":
         flags_to_environ(argv[2:])
         yield
@@ -209,6 +213,7 @@ class House:
         self.plan = plan
         self.listener = listener
         self.port = listener.getsockname()[1]
+        self.counted = plan.home / "counted"
         self.stores = Stores(plan.home)
         self.workers: list[Service] = []
         self.environ = {
@@ -217,10 +222,14 @@ class House:
             "PORT": str(self.port),
             "DEMO": "1" if plan.demo else "0",
             "PYTHONUNBUFFERED": "1",
+            COUNTERS_FOLDER: str(self.counted),
         }
 
     def start(self) -> None:
         self.stores.start()
+        # Prometheus knows that counters begin again.
+        shutil.rmtree(self.counted, ignore_errors=True)
+        self.counted.mkdir(mode=0o700)
         if self.has_simnet:
             self.environ["SIMNET_URL"] = f"http://127.0.0.1:{kept_port(self.plan.home / 'simnet_port')}"
         self.stores.publish(port=self.port, simnet_url=self.environ.get("SIMNET_URL", ""), complete=True)
@@ -295,6 +304,7 @@ class House:
             environ=self.environ | {"EARSHOT_ROLE": role},
             folder=BASE,
             handed=handed,
+            after_fall=lambda pid: forget_held(self.counted, pid),
         )
 
     def start_workers(self) -> None:
@@ -323,6 +333,7 @@ class House:
     def stop(self) -> None:
         self.listener.close()
         stop_all(self.workers)
+        shutil.rmtree(self.counted, ignore_errors=True)
         self.stores.stop()
 
 
@@ -341,6 +352,12 @@ def up(plan: Plan) -> None:
             log.info("stopping")
         finally:
             house.stop()
+
+
+def forget_held(counted: Path, pid: int) -> None:
+    """A process fell: what it counted stays, what it held (sockets, connections) does not."""
+    for file in counted.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
 
 
 def known_commands() -> frozenset[str]:

@@ -43,6 +43,7 @@ class Service:
     stop_seconds: float = 10.0
     death_signal: int = signal.SIGKILL
     before_start: Callable[[], None] = lambda: None
+    after_fall: Callable[[int], None] = lambda pid: None
     process: subprocess.Popen | None = None
     falls: int = 0
     started_at: float = 0.0
@@ -106,6 +107,8 @@ class Service:
 
     def note_fall(self, now: float) -> None:
         self.sweep_group()
+        if self.process:
+            self.after_fall(self.process.pid)
         pause = min(FIRST_PAUSE * 2**self.falls, LONGEST_PAUSE)
         self.falls += 1
         self.retry_at = now + pause

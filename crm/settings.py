@@ -244,6 +244,7 @@ NOWHERE = f"postgres://earshot@/earshot?host={HOME}/no-services-running"
 DATABASE_URL = env_url("DATABASE_URL", SERVICES.get("database_url", NOWHERE), ("postgres", "postgresql"))
 DATABASES = {"default": database(DATABASE_URL)}
 if ROLE == "web":
+DATABASES["default"]["OPTIONS"].setdefault("application_name", f"earshot {ROLE}")
     # Persistent connections fail under Django's ASGI handler: pool them, and answer 503 after five seconds.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"]["pool"] = {
@@ -365,7 +366,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 # Subdomains and preload lists are for the owner of the domain to decide, not for one program on it.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

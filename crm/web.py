@@ -21,7 +21,7 @@ def main() -> None:
         log_config=None,  # the settings say how lines look
         access_log=False,
         server_header=False,
-        lifespan="auto",
+        lifespan="on",
         timeout_graceful_shutdown=GRACE,
         ws_max_size=BIGGEST_FRAME,
         proxy_headers=bool(options.trusted_proxies),

@@ -1,12 +1,14 @@
 """What arrives: kept first, handled later, and never lost: done, or quarantined with the reason."""
 
 import logging
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from django.db import DatabaseError, OperationalError, transaction
 
-from crm import events, judging, live, rows
+from crm import counters, events, judging, live, rows
 from crm.bus import publish
 from crm.choices import DeliveryOutcome, DeliveryState, Event
 from crm.connectors import base, items
@@ -100,7 +102,7 @@ def store_params(sent: list[Sent]) -> tuple:
 
 
 def receipt(sent: list[Sent], stored: list[tuple]) -> Receipt:
-    """Match what STORE returned with what was sent."""
+    """Match what STORE returned with what was sent, and count it."""
     known = {tuple(row[:4]): (row[4], row[5]) for row in stored}
     answer = Receipt()
     seen: set[Key] = set()
@@ -113,6 +115,9 @@ def receipt(sent: list[Sent], stored: list[tuple]) -> Receipt:
         else:
             answer.duplicates += 1
         seen.add(one.key)
+    counters.DELIVERED.labels("accepted").inc(answer.accepted)
+    counters.DELIVERED.labels("duplicate").inc(answer.duplicates)
+    counters.DELIVERED.labels("rejected").inc(len(answer.rejected))
     return answer
 
 
@@ -148,6 +153,7 @@ def process(limit: int = BATCH) -> int:
     for batch in alone:
         if error := _handle(batch):
             _give_up(batch[0], attempts[batch[0].delivery_id], error)
+    counters.INGEST_LAG.observe(max(0.0, time.time() - min(row[4] for row in claimed).timestamp()))
     return len(claimed)
 
 
@@ -175,6 +181,7 @@ def _handle(inbounds: list[Inbound]) -> str:
         _judge(inbounds)
         with transaction.atomic(), rows.serialised("earshot.ingest"):
             _write(inbounds)
+        _count(inbounds)
         return ""
     except OperationalError:
         raise
@@ -229,6 +236,11 @@ def _write(inbounds: list[Inbound]) -> None:
     )
 
 
+def _count(inbounds: list[Inbound]) -> None:
+    for outcome, many in Counter(str(one.outcome or DeliveryOutcome.IGNORED) for one in inbounds).items():
+        counters.HANDLED.labels(outcome).inc(many)
+
+
 def _give_up(inbound: Inbound, attempts: int, error: str) -> None:
     if attempts >= MAX_ATTEMPTS:
         quarantine([inbound.delivery_id], error)
@@ -245,6 +257,7 @@ def quarantine(ids: list[int], error: str) -> None:
     with transaction.atomic():
         rows.run("UPDATE crm_delivery SET state = 'quarantined', error = %s WHERE id = ANY(%s)", (clean, ids))
         publish(*[events.DeliveryQuarantined(delivery_id=one) for one in ids])
+    counters.HANDLED.labels("quarantined").inc(len(ids))
 
 
 def replay(delivery_id: int) -> None:

@@ -149,6 +149,9 @@ PAGES = [
 OPEN = [
     Door("GET", "/api/v1/schema/", EVERYBODY, login=200),
     Door("GET", "/api/v1/docs/", EVERYBODY, login=200),
+    Door(
+        "GET", "/metrics", EVERYBODY, login=200
+    ),  # from this machine; from elsewhere: tests/reports/test_vitals.py
 ]
 
 # What allauth serves: login, logout, and one's own address and password. (Path, methods, with a login, without.)
