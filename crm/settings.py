@@ -243,8 +243,8 @@ def database(url: str) -> dict:
 NOWHERE = f"postgres://earshot@/earshot?host={HOME}/no-services-running"
 DATABASE_URL = env_url("DATABASE_URL", SERVICES.get("database_url", NOWHERE), ("postgres", "postgresql"))
 DATABASES = {"default": database(DATABASE_URL)}
-if ROLE == "web":
 DATABASES["default"]["OPTIONS"].setdefault("application_name", f"earshot {ROLE}")
+if ROLE == "web":
     # Persistent connections fail under Django's ASGI handler: pool them, and answer 503 after five seconds.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"]["pool"] = {
