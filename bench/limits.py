@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.stack import ROOT, Stack, until
+from bench.stack import ROOT, BenchError, Stack, until
 
 SCRIPTS = Path(os.environ.get("LIM_SCRIPTS", ROOT.parent / "shared" / "limits"))
 # A Python with the limits' own packages (asyncpg, scipy): the floor of P1 and P4 is then the original one.
@@ -44,9 +46,9 @@ def environ(stack: Stack) -> dict[str, str]:
 class Limit:
     """A process that has imported a script and measures it when asked; quiet between two rounds."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, more: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [PYTHON, "-m", "bench.limits", name], cwd=ROOT, env=environ(stack), text=True,
+            [PYTHON, "-m", "bench.limits", name], cwd=ROOT, env=environ(stack) | more, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -62,41 +64,117 @@ class Limit:
 
 
 @contextmanager
-def limit(stack: Stack, name: str) -> Iterator[Limit | None]:
-    """A limit by name, or None with a line that says it is skipped."""
+def limit(stack: Stack, name: str, **more: str) -> Iterator[Limit | None]:
+    """A limit by name, or None with a line that says it is skipped; `more` is added to its environment."""
     if not present():
         print(f"   limit {name}: skipped, {SCRIPTS} is not there")
         yield None
         return
-    one = Limit(stack, name)
+    one = Limit(stack, name, more)
     try:
         yield one
     finally:
         one.stop()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def bare_server(stack: Stack) -> Iterator[tuple[int, int, str]]:
     """The bare app on its own port: (port, process id, driver)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [PYTHON, "-m", "bench.raw", "--port", str(port)],
         cwd=ROOT,
         env=environ(stack),
         stdin=subprocess.DEVNULL,
     )
-    driver = subprocess.run(
-        [PYTHON, "-c", "import importlib.util as i; print('asyncpg' if i.find_spec('asyncpg') else 'psycopg')"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+    driver = "asyncpg" if has("asyncpg") else "psycopg"
     try:
         until(lambda: answers(port), 20, "the bare server answers")
         yield port, process.pid, driver
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+# --- Sockets: the scripts' own servers and their own client
+
+
+APPS = {
+    "raw": ("raw_app", {}, ("uvicorn", "redis")),
+    "channels-pubsub": ("channels_app", {"LIM_LAYER": "pubsub"}, ("uvicorn", "channels_redis")),
+}
+
+
+class Served:
+    """One kind of socket server of the scripts, up until it is stopped."""
+
+    def __init__(self, stack: Stack, kind: str) -> None:
+        self.kind = kind
+        self.port = free_port()
+        app, more, _ = APPS[kind]
+        # The scripts lie where nothing may be written.
+        self.environ = environ(stack) | more | {"PYTHONDONTWRITEBYTECODE": "1"}
+        self.folder = SCRIPTS / "fanout"
+        self.process = subprocess.Popen(
+            [
+                *(PYTHON, "-W", "ignore", "-m", "uvicorn", f"{app}:application", "--host", "127.0.0.1"),
+                *("--port", str(self.port), "--loop", "uvloop", "--ws", "websockets", "--log-level", "error"),
+            ],
+            cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def measure(self, clients: int, seconds: float, rate: int) -> dict:
+        """One round of the scripts' client: broadcast and targeted, closed loop and paced."""
+        done = subprocess.run(
+            [
+                *(PYTHON, str(self.folder / "client.py"), "--kind", self.kind, "--clients", str(clients)),
+                *("--port", str(self.port), "--secs", f"{seconds:g}", "--rate", str(rate)),
+                *("--server-pid", str(self.process.pid)),
+            ],
+            cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=180,
+        )  # fmt: skip
+        if done.returncode:
+            raise BenchError(f"the limits' client failed on {self.kind}:\n{done.stderr[-1000:]}")
+        return json.loads(done.stdout)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def fanout(stack: Stack, kinds: tuple[str, ...]) -> Iterator[list[Served]]:
+    """The scripts' socket servers of these kinds; one that cannot run is left out with a line that says so."""
+    servers = []
+    try:
+        for kind in kinds:
+            if not present():
+                print(f"   limit {kind}: skipped, {SCRIPTS} is not there")
+            elif lacking := [name for name in APPS[kind][2] if not has(name)]:
+                print(f"   limit {kind}: skipped, {', '.join(lacking)} is not installed (set LIM_PYTHON)")
+            else:
+                servers.append(Served(stack, kind))
+                until(lambda port=servers[-1].port: answers(port), 20, f"the {kind} server answers")
+        yield servers
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def has(package: str) -> bool:
+    """Whether the Python of the limits can import this."""
+    probe = f"import importlib.util as i, sys; sys.exit(i.find_spec({package!r}) is None)"
+    return subprocess.run([PYTHON, "-c", probe]).returncode == 0
 
 
 def answers(port: int) -> bool:
@@ -127,7 +205,31 @@ def assign(script, seconds: float) -> dict:
     return {"per_s": got[0], "round_ms": got[1], "cpu_us": got[6] + got[7]}
 
 
-MEASURES = {"ingest": ingest, "assign": assign}
+def build_context(script) -> None:
+    """The history of the script's schema, with as many customers as ours has."""
+    wanted = int(os.environ["LIM_CUSTOMERS"])
+    sql = (SCRIPTS / "context_schema.sql").read_text().split("VACUUM")[0]
+    for written, scaled in (("1000000", wanted), ("999998", wanted - 2), ("99999", wanted // 10 - 1)):
+        sql = re.sub(rf"(?<![\d,]){written}\b", str(scaled), sql)
+    with psycopg.connect(script.DSN, autocommit=True) as link:
+        link.execute(sql)
+        for table in ("customer", "identity", "ticket", "interaction"):
+            link.execute(f"VACUUM ANALYZE ctx.{table}")
+
+
+def context(script, gets: float) -> dict:
+    """One statement a card, for so many customers taken at random."""
+    wanted = int(os.environ["LIM_CUSTOMERS"])
+    dice = random.Random(7)
+    with psycopg.connect(script.DSN, autocommit=True) as link:
+        waits = script.run(link, script.ONE, [{"c": dice.randint(1, wanted)} for _ in range(int(gets) + 20)])[
+            20:
+        ]
+    return {"p50_ms": script.pct(waits, 50), "p99_ms": script.pct(waits, 99)}
+
+
+MEASURES = {"ingest": ingest, "assign": assign, "context": context}
+PREPARES = {"context": build_context}  # the others have a `reset` of their own
 
 
 def main() -> None:
@@ -137,7 +239,10 @@ def main() -> None:
     sys.path.insert(0, str(SCRIPTS))
     without_scipy()
     script = __import__(name)
-    script.reset()
+    if name in PREPARES:
+        PREPARES[name](script)
+    else:
+        script.reset()
     for line in sys.stdin:
         print(json.dumps(MEASURES[name](script, float(line))), flush=True)
 

@@ -46,6 +46,16 @@ def median(values: Iterable[float]) -> float:
     return statistics.median(list(values))
 
 
+def spread(groups: list[list[float]]) -> list[dict]:
+    """How many, p50 and p99 of each round, for the record."""
+    return [{"n": len(one), "p50": percentile(one, 50), "p99": percentile(one, 99)} for one in groups]
+
+
+def over(value: float | None, limit: float | None) -> float | None:
+    """The ratio, where there is a limit."""
+    return value / limit if value is not None and limit else None
+
+
 # --- HTTP
 
 
@@ -251,7 +261,7 @@ class Wire(asyncio.Protocol):
             self.ended.set_result(self.code)
 
 
-def frame_at(buffer: bytearray, place: int) -> tuple[int, int, int] | None:
+def frame_at(buffer: bytes | bytearray, place: int) -> tuple[int, int, int] | None:
     """(kind, start, end) of the server's frame at this place, or None when it has not all come."""
     have = len(buffer) - place
     if have < 2:

@@ -9,7 +9,7 @@ from bench.limits import bare_server
 from bench.raw import SECRET
 from bench.report import Found, Row
 from bench.scene import Scene
-from bench.stack import cpu_of, cpu_of_house, spent_since, until
+from bench.stack import cpu_of, cpu_of_house, spent_since
 
 SECONDS = 4.0
 ROUNDS = 3
@@ -39,7 +39,7 @@ def run(scene: Scene) -> Found:
             )
             ours[-1]["app_us"] = spent_since(scene.stack, spent)["web"] / ours[-1]["count"] * 1e6
             accepted += ours[-1]["statuses"].get(202, 0)
-            until(scene.stack.drained, 120, "all deliveries handled", 0.1)
+            scene.stack.drain(120)
     rate, floor = (load.median(one["per_s"] for one in group) for group in (ours, theirs))
     late, late_floor = (
         load.median(load.percentile(one["latencies"], 99) for one in group) for group in (ours, theirs)

@@ -7,8 +7,7 @@ import time
 from bench import load
 from bench.limits import limit
 from bench.report import Found, Row
-from bench.scene import BATCH, Scene
-from bench.stack import until
+from bench.scene import Scene
 
 WAITING = 10_000
 ROUNDS = 3
@@ -63,8 +62,8 @@ def run(scene: Scene) -> Found:
     late = load.median(one["free_to_offer_p99_ms"] for one in ours)
     return Found(
         rows=[
-            Row("P5", what, rate, "/s", per_s, rate / per_s if per_s else None, 0.10, 0.50),
-            Row("P5", "agent free to next offer, p99", late, "ms", None, None, 500, 30, False),
+            Row("P5", what, rate, "/s", per_s, load.over(rate, per_s), 0.10, 0.50),
+            Row("P5", "agent free to next offer, p99", late, "ms", None, None, 500, 30, False, alone=True),
         ],
         checks={name: all(one["wrong"][name] == 0 for one in ours) for name in WRONG},
         notes=[
@@ -77,16 +76,8 @@ def run(scene: Scene) -> Found:
 
 def fill(scene: Scene, waiting: int) -> None:
     """So many distinct people's complaints through the door, nobody there to take them."""
-    for start in range(0, waiting, BATCH):
-        batch = [load.item(f"p5-{n}", f"h{n + 1}") for n in range(start, min(start + BATCH, waiting))]
-        load.run(one_call(scene, batch))
-    until(scene.stack.drained, 120, "all items wait", 0.1)
+    scene.post([load.item(f"p5-{n}", f"h{n + 1}") for n in range(waiting)])
     scene.stack.sql("ANALYZE routing_workitem")
-
-
-async def one_call(scene: Scene, batch: list[dict]) -> None:
-    caller = await load.connect(scene.stack.port)
-    await caller.call(scene.delivery(batch))
 
 
 def wait_again(scene: Scene) -> None:

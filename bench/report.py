@@ -24,22 +24,22 @@ class Row:
     floor: float | None = None
     goal: float | None = None
     higher_is_better: bool = True
+    alone: bool = False  # floor and goal are about the figure itself, not about its ratio
 
     @property
     def judged(self) -> float | None:
-        """What floor and goal are about: the ratio where there is one, else the figure itself."""
-        return self.ratio if self.ratio is not None else self.value
+        """What floor and goal are about; nothing when the limit was skipped."""
+        return self.value if self.alone else self.ratio
 
     @property
     def verdict(self) -> str:
-        if self.floor is None or self.judged is None:
+        if self.judged is None:
             return ""
-        reached = self._reaches(self.floor)
-        return (
-            ("goal" if self.goal is not None and self._reaches(self.goal) else "floor")
-            if reached
-            else "BELOW"
-        )
+        if self.floor is not None and not self._reaches(self.floor):
+            return "BELOW"
+        if self.goal is not None and self._reaches(self.goal):
+            return "goal"
+        return "floor" if self.floor is not None else ""
 
     def _reaches(self, wanted: float) -> bool:
         return self.judged >= wanted if self.higher_is_better else self.judged <= wanted
@@ -81,8 +81,8 @@ def say(found: dict[str, Found]) -> None:
             print(f"{phase:4} note: {note}")
 
 
-def save(found: dict[str, Found], took: float) -> Path:
-    """One JSON file a run."""
+def save(found: dict[str, Found], took: float, beside: str) -> Path:
+    """One JSON file a run; `beside` says where the limits came from, or that they were skipped."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / time.strftime("bench-%Y%m%d-%H%M%S.json", time.gmtime())
     phases = {
@@ -92,6 +92,12 @@ def save(found: dict[str, Found], took: float) -> Path:
         }
         for phase, one in found.items()
     }
-    body = {"took_s": round(took, 1), "cores": os.cpu_count(), "load": os.getloadavg(), "phases": phases}
+    body = {
+        "took_s": round(took, 1),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+        "limits": beside,
+        "phases": phases,
+    }
     path.write_text(json.dumps(body, indent=1, default=str) + "\n")
     return path

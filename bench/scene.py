@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from http.client import ACCEPTED
 from itertools import count
 
 import orjson
@@ -15,6 +16,7 @@ from bench.stack import ROOT, BenchError, Stack
 
 BATCH = 1000
 KNOWN = 100_000
+QUICK_KNOWN = 1_000
 AUTHORS = 165_000  # so that about 60 % of items come from known people, as in the limit
 
 
@@ -45,6 +47,20 @@ class Scene:
         """The bytes of a signed request with these items."""
         body = orjson.dumps(items[0] if len(items) == 1 else {"items": items})
         return load.delivery(self.stack.port, SLUG, SECRET, body)
+
+    def post(self, items: list[dict]) -> None:
+        """Hand all of these in at the door, and wait until they are handled."""
+        load.run(self._post(items))
+        self.stack.drain(120)
+
+    async def _post(self, items: list[dict]) -> None:
+        caller = await load.connect(self.stack.port)
+        for start in range(0, len(items), BATCH):
+            status, answer = await caller.call(self.delivery(items[start : start + BATCH]))
+            if status != ACCEPTED:
+                raise BenchError(f"the door answered {status}: {answer[:200]!r}")
+        if caller.transport:
+            caller.transport.close()
 
     def available(self, agents: list[int] | None = None) -> None:
         """These agents (all without a list) take work, heard of for the next hour."""

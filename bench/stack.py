@@ -31,6 +31,7 @@ FOREIGN = (
     "SIMNET_URL",
     "DJANGO_SETTINGS_MODULE",
 )
+UNDONE = "SELECT 1 FROM crm_delivery WHERE state IN ('queued', 'in_progress') LIMIT 1"
 
 
 class BenchError(Exception):
@@ -141,7 +142,12 @@ class Stack:
 
     def drained(self) -> bool:
         """Whether every delivery has come to its end."""
-        return not self.sql("SELECT 1 FROM crm_delivery WHERE state IN ('queued', 'in_progress') LIMIT 1")
+        return not self.sql(UNDONE)
+
+    def drain(self, seconds: float) -> None:
+        """Wait for that, on one connection: a new one for each look would cost more than much of what is measured."""
+        with self.connect() as link:
+            until(lambda: not link.execute(UNDONE).fetchone(), seconds, "all deliveries handled", 0.02)
 
 
 def clean_environ() -> dict[str, str]:
