@@ -43,6 +43,15 @@ POOL = Gauge(
     ["state"], multiprocess_mode="livesum", registry=_own,
 )  # fmt: skip
 
+# Said from the first moment: what appears only with its first event has no beginning to be compared with.
+for _counter, _states in (
+    (DELIVERED, ("accepted", "duplicate", "rejected")),
+    (OFFERS, ("made", "accepted", "declined", "missed", "withdrawn")),
+    (SENDS, ("sent", "failed", "unknown")),
+):
+    for _state in _states:
+        _counter.labels(_state)
+
 
 def families() -> Iterable[Metric]:
     """What all processes of this host counted, added up."""
