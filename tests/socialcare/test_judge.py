@@ -1,0 +1,210 @@
+"""`manage.py judge`: any labelled CSV in any column names; files that cannot be read are refused clearly."""
+
+import csv
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from socialcare import labels
+from socialcare.services import trials
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+TONES = [
+    ("@acme the WORST service ever, my order is broken and nobody answers", "negative"),
+    ("@acme terrible, I hate waiting for hours", "negative"),
+    ("@acme opens at nine tomorrow", "neutral"),
+    ("@acme which gate is it?", "neutral"),
+    ("@acme I love it, great job, thank you so much!", "positive"),
+    ("@acme awesome crew, excellent flight", "positive"),
+]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Writes rows as a CSV and says where."""
+
+    def write(
+        rows: list[tuple], header: tuple[str, ...] = ("what was said", "tone"), name="own.csv", **style
+    ):
+        path = tmp_path / name
+        with path.open("w", newline="", encoding=style.pop("encoding", "utf-8")) as file:
+            writer = csv.writer(file, **style)
+            writer.writerows([header, *rows])
+        return path
+
+    return write
+
+
+def judge(path: Path, *options: str, text: str = "what was said") -> dict:
+    out = StringIO()
+    call_command("judge", str(path), "--text", text, *options, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def refused(path: Path, *options: str, text: str = "what was said") -> str:
+    with pytest.raises(CommandError) as error:
+        judge(path, *options, text=text)
+    return str(error.value)
+
+
+# ---------------------------------------------------------------- answers and figures
+
+
+def test_without_labels_every_text_gets_an_answer_and_how_sure_it_is(table):
+    result = judge(table(TONES))
+    assert result["n"] == len(TONES) == len(result["answers"])
+    assert [one["answer"] for one in result["answers"]] == [tone for _, tone in TONES]
+    assert all(0 <= one["confidence"] <= 1 for one in result["answers"])
+    assert result["texts_per_second"] > 0
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"negative": "0", "neutral": "1", "positive": "2"},
+        {"negative": "-1", "neutral": "0", "positive": "1"},
+        {"negative": "Neg", "neutral": "NEU", "positive": "Pos"},
+        {"negative": "1.0", "neutral": "3.0", "positive": "5.0"},
+    ],
+)
+def test_labels_are_understood_in_any_usual_spelling_and_come_back_as_written(table, spelling):
+    result = judge(table([(text, spelling[tone]) for text, tone in TONES]), "--label", "tone")
+    assert result["accuracy"] == result["macro_f1"] == 1
+    assert set(result["per_class"]) == set(spelling.values())
+    assert all(one["n"] == 2 for one in result["per_class"].values())
+
+
+def test_figures_are_those_of_the_definition():
+    truth = ["a", "a", "a", "b", "b", "c"]
+    answers = ["a", "a", "b", "b", "unknown", "a"]
+    result = trials.score(truth, answers)
+    assert result["n"] == 6
+    assert result["accuracy"] == 0.5
+    # By hand: a has precision 2/3 and recall 2/3, b 1/2 and 1/2, c none; `unknown` is wrong, and no class.
+    assert [result["per_class"][one]["f1"] for one in "abc"] == [0.6667, 0.5, 0.0]
+    assert result["macro_f1"] == round((0.6667 + 0.5 + 0.0) / 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [
+        ("complaint", [("my parcel is broken, I am so disappointed", "1"), ("hello there", "0")]),
+        (
+            "spam",
+            [("Get free followers! Click here http://spam.example", "spam"), ("see you at noon", "ham")],
+        ),
+        (
+            "language",
+            [("Der Service ist leider nicht gut und ich warte noch", "German"), ("نعم شكرا لكم", "ar")],
+        ),
+        ("intent", [("how do I reset my password?", "question"), ("asdf", "oos")]),
+    ],
+)
+def test_every_task_has_an_answer_before_any_correction(table, task, rows):
+    result = judge(table(rows), "--label", "tone", "--task", task)
+    assert result["accuracy"] == 1
+    assert set(result["per_class"]) == {label for _, label in rows}
+
+
+def test_intents_out_of_scope_are_counted_apart(table):
+    result = judge(
+        table([("how do I pay?", "question"), ("asdf", "oos")]), "--label", "tone", "--task", "intent"
+    )
+    assert result["in_scope"] == {"n": 1, "accuracy": 1}
+    assert result["out_of_scope"] == {"n": 1, "recall": 1}
+
+
+def test_rows_without_a_label_are_left_out_and_counted(table):
+    result = judge(table([*TONES, ("whatever", " ")]), "--label", "tone")
+    assert (result["n"], result["unlabelled"]) == (len(TONES), 1)
+
+
+def test_a_language_column_holds_codes_tags_or_names(table):
+    path = table([("x", "Portuguese"), ("x", "pt-BR"), ("x", "deu"), ("x", "")])
+    found = trials.read(path, trials.Columns("what was said", language="tone"))
+    assert found.languages == ["pt", "pt", "de", None]
+
+
+def test_the_label_of_the_language_task_is_not_whispered_to_triage(table):
+    result = judge(table([("ok", "xx")]), "--label", "tone", "--lang", "tone", "--task", "language")
+    assert result["accuracy"] == 0
+
+
+@pytest.mark.parametrize(
+    "style", [{"delimiter": ";"}, {"delimiter": "\t"}, {"encoding": "utf-16"}, {"encoding": "utf-8-sig"}]
+)
+def test_tables_of_spreadsheets_are_read(table, style):
+    assert judge(table(TONES, **style), "--label", "tone")["accuracy"] == 1
+
+
+def test_long_cells_line_breaks_and_nul_signs_are_texts(table):
+    result = judge(
+        table([("a" * 400_000, "neutral"), ("two\nlines \x00 \ufeff", "neutral"), ("", "neutral")]),
+        "--label",
+        "tone",
+    )
+    assert result["accuracy"] == 1
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_what_cannot_be_read_is_refused_with_the_reason(table, tmp_path):
+    assert "No such file" in refused(tmp_path / "none.csv")
+    assert "Is a directory" in refused(tmp_path)
+    (empty := tmp_path / "empty.csv").write_text("")
+    assert "is empty" in refused(empty)
+    (binary := tmp_path / "binary.csv").write_bytes(b"what was said\n\xff\xfe\x00")
+    assert "is not UTF-8: invalid start byte at byte 14" in refused(binary)
+    assert "holds no row" in refused(table([]))
+    assert "holds no row with a label" in refused(table([("x", "")]), "--label", "tone")
+    (ragged := tmp_path / "ragged.csv").write_text("what was said,tone\na,b\nc\n")
+    assert "record 3: 1 cells, but the header names 2" in refused(ragged)
+    (huge := tmp_path / "huge.csv").write_text("what was said\n" + "x" * (trials.LONGEST_CELL + 1))
+    assert "line 2: field larger than field limit" in refused(huge)
+
+
+def test_a_column_that_is_missing_or_named_twice_is_refused(table):
+    assert "no column 'nope'; its first line names 'what was said', 'tone'" in refused(
+        table(TONES), text="nope"
+    )
+    assert "the column 'what was said' twice" in refused(
+        table(TONES, header=("what was said", "what was said"))
+    )
+
+
+def test_labels_that_are_no_answers_of_the_task_are_refused(table):
+    message = refused(table([("x", "furious"), ("y", "positive")]), "--label", "tone")
+    assert message.startswith("'furious': not a label of the task sentiment")
+
+
+def test_a_binary_scale_of_sentiment_is_bad_and_good():
+    assert labels.Labels("sentiment", ["0", "1"]).meaning == {"0": "negative", "1": "positive"}
+
+
+def test_it_runs_without_services_and_without_a_database(table, tmp_path):
+    command = [
+        sys.executable,
+        "manage.py",
+        "judge",
+        str(table(TONES)),
+        "--text",
+        "what was said",
+        "--label",
+        "tone",
+        "--json",
+    ]
+    home = tmp_path / "home"
+    environ = {"PATH": "/usr/bin:/bin", "EARSHOT_HOME": str(home)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == len(TONES)
+    assert not (home / "postgres").exists()
