@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from routing.management.commands.routerpipe import MAX_LINE, _lines, serve
+from routing.management.commands.routerpipe import serve
+from routing.management.pipes import MAX_LINE, lines
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = {
@@ -37,9 +38,9 @@ def arrival(number, now=12.5, **about):
 
 
 def talk(*messages):
-    lines = [message if isinstance(message, str) else json.dumps(message) for message in messages]
+    said = [message if isinstance(message, str) else json.dumps(message) for message in messages]
     out, err = io.StringIO(), io.StringIO()
-    serve(lines, out, err)
+    serve(said, out, err)
     return [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
 
 
@@ -147,7 +148,7 @@ def test_an_unknown_channel_and_unknown_fields_are_no_trouble():
 
 def test_an_endless_line_and_wrong_bytes_do_no_harm():
     stream = io.BytesIO(b"x" * (3 * MAX_LINE) + b"\n" + b"\xff\xfe\n" + b'{"event": "abandon"}\n')
-    assert [len(line) < 100 for line in _lines(stream)] == [True, True, True]
+    assert [len(line) < 100 for line in lines(stream)] == [True, True, True]
 
 
 def test_the_command_answers_each_line_at_once():

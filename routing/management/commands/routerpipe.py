@@ -3,12 +3,13 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand
 
 from routing import engine
+from routing.management.pipes import lines
 
 FAMILY_OF = {
     "voice": "voice", "phone": "voice", "call": "voice", "chat": "chat", "webchat": "chat",
@@ -17,7 +18,6 @@ FAMILY_OF = {
 }  # fmt: skip
 TECH = "tech"
 ANSWERED = ("arrival", "agent_free")
-MAX_LINE = 1_000_000
 MAX_UNITS = 1_000_000
 
 
@@ -186,10 +186,10 @@ class RouterPipe:
         )
 
 
-def serve(lines: Iterable[str], out: TextIO, err: TextIO) -> None:
+def serve(said: Iterable[str], out: TextIO, err: TextIO) -> None:
     """Answer line by line; a bad line is reported, and answered with nothing where an answer is due."""
     pipe = RouterPipe()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(said, start=1):
         if not line.strip():
             continue
         try:
@@ -212,23 +212,13 @@ def _answer_is_due(line: str) -> bool:
     return isinstance(message, dict) and message.get("event") in ANSWERED
 
 
-def _lines(stream: Any) -> Iterator[str]:
-    """Lines of limited length, whatever bytes they hold."""
-    while line := stream.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE and not line.endswith(b"\n"):
-            while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-                pass
-            line = b"a line that is too long\n"
-        yield line.decode("utf-8", "replace")
-
-
 class Command(BaseCommand):
     help = "Drive the routing engine with JSON lines on stdin; assignments come on stdout."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            serve(_lines(sys.stdin.buffer), sys.stdout, sys.stderr)
+            serve(lines(sys.stdin.buffer), sys.stdout, sys.stderr)
         except (BrokenPipeError, KeyboardInterrupt):
             # The simulator has gone: nothing is left to say, and nobody to say it to.
             sys.stderr.close()
