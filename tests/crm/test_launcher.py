@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -248,33 +249,76 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.mark.slow
-def test_up_serves_a_page_and_leaves_nothing_behind(folder):
-    environ = {
-        name: value for name, value in os.environ.items() if name not in {"EARSHOT_HOME", "SECRET_KEY"}
-    }
-    environ |= {"WEB_PROCESSES": "1", "DJANGO_SETTINGS_MODULE": "crm.settings"}
+def environ_of_a_house(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {"EARSHOT_HOME", "SECRET_KEY"}}
+    return kept | {"WEB_PROCESSES": "1", "DJANGO_SETTINGS_MODULE": "crm.settings"} | more
+
+
+def command_of_a_house(folder: Path) -> list[str]:
+    return [sys.executable, "manage.py", "up", "--no-demo", "--port", "0", "--home", str(folder)]
+
+
+@contextmanager
+def up(folder: Path, **more: str) -> Iterator[tuple[subprocess.Popen, dict]]:
+    """A house in a folder, once it says that it is ready, and its record; stopped by SIGTERM."""
+    environ = environ_of_a_house(**more)
     house = subprocess.Popen(
-        [sys.executable, "manage.py", "up", "--no-demo", "--port", "0", "--home", str(folder)],
-        cwd=ROOT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
+        command_of_a_house(folder), cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
     )
     try:
-        line = house.stdout.readline()
-        assert line.startswith("Earshot is ready at http://127.0.0.1:")
-        services = json.loads((folder / "services.json").read_text())
-        link = http.client.HTTPConnection("127.0.0.1", services["port"], timeout=20)
-        link.request("GET", "/accounts/login/")
-        assert link.getresponse().status == 200
-        link.close()
-        os.kill(services["pids"]["web1"], signal.SIGKILL)
-        assert until(lambda: launcher.answers_http("127.0.0.1", services["port"]), 30)
+        assert house.stdout.readline().startswith("Earshot is ready at http://127.0.0.1:")
+        yield house, json.loads((folder / "services.json").read_text())
     finally:
         house.terminate()
         house.wait(60)
+
+
+def fetch(port: int, path: str) -> tuple[int, str]:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        link.request("GET", path)
+        answer = link.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        link.close()
+
+
+@pytest.mark.slow
+def test_up_serves_a_page_runs_once_survives_kills_and_leaves_nothing_behind(folder):
+    with up(folder) as (house, first):
+        second = subprocess.run(
+            command_of_a_house(folder), cwd=ROOT, env=environ_of_a_house(), capture_output=True, text=True, timeout=60
+        )  # fmt: skip
+        assert second.returncode != 0
+        assert f"it runs already in {folder}: manage.py up (process {house.pid})" in second.stderr
+        house.kill()
+        assert until(lambda: not any(lives(pid) for pid in first["pids"].values()))
+    with up(folder) as (house, services):
+        assert not Path(first["sockets"]).exists()
+        port, pids = services["port"], services["pids"]
+        assert fetch(port, "/accounts/login/")[0] == 200
+        os.kill(pids["web1"], signal.SIGKILL)
+        assert until(lambda: launcher.answers_http("127.0.0.1", port), 60)
+        assert until(lambda: 'earshot_pool_connections{state="free"}' in fetch(port, "/metrics")[1])
+        assert not (folder / "counted" / f"gauge_livesum_{pids['web1']}.db").exists()
+        pids |= json.loads((folder / "services.json").read_text())["pids"]
     assert house.returncode == 0
-    assert not (folder / "services.json").exists()
+    assert not [name for name in ("services.json", "owner", "counted") if (folder / name).exists()]
     assert not Path(services["sockets"]).exists()
-    assert not any(lives(pid) for pid in services["pids"].values())
+    assert not any(lives(pid) for pid in pids.values())
+
+
+@pytest.mark.slow
+def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(folder, services):
+    own = {"DATABASE_URL": services["database_url"], "REDIS_URL": services["redis_url"]}
+    with up(folder, **own, SECRET_KEY="long " * 20) as (house, running):
+        assert set(running["pids"]) == {"conveyor", "web1", "worker1"}
+        assert not [name for name in ("postgresql", "valkey", "secret_key") if (folder / name).exists()]
+        status, text = fetch(running["port"], "/health/ready")
+        assert (status, json.loads(text)["parts"]) == (200, {"postgresql": True, "redis": True})
+        with psycopg.connect(own["DATABASE_URL"], autocommit=True) as link:
+            told = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'earshot conveyor'"
+            assert until(lambda: link.execute(told).fetchone() == (1,), 60)
+    assert house.returncode == 0
+    with psycopg.connect(own["DATABASE_URL"]) as link:  # they are not ours to stop
+        assert link.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)
