@@ -53,6 +53,7 @@ NEED_NO_SERVICES |= {
     "staffing",
     "forecast",
     "judge",
+    "match",
     "simnet",
 }
 WAIT_FOR_OTHERS = 60.0  # s a command waits while another one starts the services
