@@ -146,6 +146,50 @@ TICKET_MOVES: dict[str, set] = {
 }
 
 
+class TicketPriority(TextChoices):
+    """How much a ticket matters; set by a person, with a reason."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class TicketKind(TextChoices):
+    """What sort of problem it is. An incident is one cause behind many tickets."""
+
+    QUESTION = "question"
+    PROBLEM = "problem"
+    COMPLAINT = "complaint"
+    TASK = "task"
+    INCIDENT = "incident"
+
+
+class LinkKind(TextChoices):
+    """How two tickets belong together."""
+
+    RELATED = "related"
+    CHILD = "child", "Part of"
+    INCIDENT = "incident", "Caused by"
+
+
+class ClockKind(TextChoices):
+    """What is promised (`crm/clocks.py`)."""
+
+    FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
+    RESOLUTION = "resolution"
+
+
+class ClockState(TextChoices):
+    """How a promise stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    MET = "met"
+    BREACHED = "breached"
+
+
 class MessageState(TextChoices):
     """Where an outbound message is; inbound ones are `received`."""
 

@@ -37,6 +37,14 @@ class ThreadsTied(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesMoved(Fact):
+    """A person split a contact: its later words stand in another one now."""
+
+    interaction_id: int
+    into_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived(Fact):
     """The customer wrote into an open interaction."""
 

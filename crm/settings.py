@@ -283,6 +283,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     # Sends, retries and due times a lost task left behind are found in PostgreSQL.
     "sweep": {"task": "crm.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    # Clocks of tickets that moved are replayed; owners are warned before a promise is broken.
+    "clocks": {"task": "crm.tasks.clocks", "schedule": 2.0, "options": {"expires": 2}},
     # The demo's simulated colleagues take their turn; nothing while they are switched off.
     "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
     # The simulated networks are told where to deliver; nothing without SIMNET_URL.

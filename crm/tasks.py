@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import messages, streams
+from crm.services import messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -26,6 +26,14 @@ def sweep() -> None:
         # What nobody took before the next sweep is found again then: tasks must not pile up.
         deliver.apply_async((message_id,), expires=SWEEP_SECONDS)
     messages.settle()
+
+
+@shared_task
+def clocks() -> None:
+    """Replay the clocks of tickets that moved, wake what slept long enough, and warn before promises are broken."""
+    tickets.wake_due()
+    slas.refresh()
+    slas.watch()
 
 
 @shared_task

@@ -1,7 +1,7 @@
 """What social care does when the floor says something."""
 
 from crm.bus import on
-from crm.events import ThreadsTied
+from crm.events import MessagesMoved, ThreadsTied
 from socialcare.services import mentions
 
 
@@ -9,3 +9,9 @@ from socialcare.services import mentions
 def move_mentions(facts: tuple[ThreadsTied, ...]) -> None:
     """Mentions keep thread numbers too."""
     mentions.tie([(fact.thread, fact.into) for fact in facts])
+
+
+@on(MessagesMoved)
+def follow_words(facts: tuple[MessagesMoved, ...]) -> None:
+    """A mention belongs to the contact that holds its words."""
+    mentions.follow_words([fact.into_id for fact in facts])

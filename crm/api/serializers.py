@@ -4,9 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from crm.choices import Audience, TicketStatus
+from crm.choices import Audience, ClockKind, ClockState, LinkKind, TicketKind, TicketPriority, TicketStatus
 from crm.models import (
+    Brand,
     Channel,
+    ChecklistItem,
     Code,
     Customer,
     Delivery,
@@ -14,8 +16,10 @@ from crm.models import (
     Interaction,
     Macro,
     Message,
+    StatusName,
     Team,
     Ticket,
+    TicketLink,
     User,
 )
 from crm.services.messages import LONGEST_TEXT
@@ -100,12 +104,14 @@ class TicketSerializer(serializers.ModelSerializer):
     number = serializers.IntegerField(read_only=True)
     brand = SlugRef()
     team = SlugRef()
+    status_name = serializers.CharField(read_only=True, allow_null=True)
 
     class Meta:
         model = Ticket
         fields = [
             "id", "number", "customer", "brand", "subject", "status", "topic", "team", "owner", "continues", "folded_into",
-            "promised_by", "promise", "opened_at", "updated_at", "due_at", "solved_at",
+            "promised_by", "promise", "opened_at", "updated_at", "due_at", "solved_at", "kind", "priority", "priority_reason",
+            "status_name", "snoozed_until", "next_due_at",
         ]  # fmt: skip
 
 
@@ -196,6 +202,95 @@ class TicketEdit(Edit):
     subject = serializers.CharField(max_length=200)
     status = serializers.ChoiceField(TicketStatus.choices)
     owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+    kind = serializers.ChoiceField(TicketKind.choices, allow_blank=True)
+    topic = serializers.CharField(max_length=30, allow_blank=True)
+    priority = serializers.ChoiceField(TicketPriority.choices)
+    priority_reason = serializers.CharField(max_length=200, allow_blank=True)
+    status_name = serializers.SlugRelatedField(
+        slug_field="name", queryset=StatusName.objects.filter(retired=False), allow_null=True
+    )
+    promise = serializers.CharField(max_length=1000, allow_blank=True)
+    promised_by = serializers.DateTimeField(allow_null=True)
+
+
+class TicketInput(serializers.Serializer):
+    """A ticket by hand."""
+
+    customer = serializers.PrimaryKeyRelatedField(queryset=Customer.objects.all())
+    brand = serializers.SlugRelatedField(slug_field="slug", queryset=Brand.objects.all())
+    subject = serializers.CharField(max_length=200)
+    kind = serializers.ChoiceField(TicketKind.choices, required=False)
+    topic = serializers.CharField(max_length=30, required=False)
+    promise = serializers.CharField(max_length=1000, required=False)
+    promised_by = serializers.DateTimeField(required=False)
+
+
+class OtherTicketInput(serializers.Serializer):
+    """Another ticket, by id."""
+
+    other = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+
+
+class LinkInput(OtherTicketInput):
+    kind = serializers.ChoiceField(LinkKind.choices)
+
+
+class SplitInput(serializers.Serializer):
+    """The first message that is another problem, and what that one is called."""
+
+    message = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    subject = serializers.CharField(max_length=160, required=False, default="")
+
+
+class SnoozeInput(serializers.Serializer):
+    until = serializers.DateTimeField()
+
+
+class PauseInput(serializers.Serializer):
+    reason = serializers.CharField(max_length=200)
+
+
+class FollowInput(serializers.Serializer):
+    on = serializers.BooleanField(default=True)
+
+
+class ChecklistInput(serializers.Serializer):
+    text = serializers.CharField(max_length=200)
+
+
+class CheckInput(serializers.Serializer):
+    item = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    done = serializers.BooleanField(default=True)
+
+
+class ChecklistSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ChecklistItem
+        fields = ["id", "ticket", "text", "done_at", "done_by"]
+
+
+class LinkSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = TicketLink
+        fields = ["id", "ticket", "other", "kind", "by", "at"]
+
+
+class ClockLineSerializer(serializers.Serializer):
+    at = serializers.DateTimeField()
+    act = serializers.ChoiceField(["start", "pause", "resume", "stop", "breach"])
+    cause = serializers.CharField()
+
+
+class ClockSerializer(serializers.Serializer):
+    """One promise: the lines that led to its deadline."""
+
+    kind = serializers.ChoiceField(ClockKind.choices)
+    state = serializers.ChoiceField(ClockState.choices)
+    policy = serializers.CharField(allow_null=True)
+    started_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True)
+    stopped_at = serializers.DateTimeField(allow_null=True)
+    lines = ClockLineSerializer(many=True)
 
 
 class ReplyInput(serializers.Serializer):

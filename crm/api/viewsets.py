@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import filters
-from crm.access import Permission, may, require, sees_everything
+from crm.access import Permission, find, may, require, sees_everything
 from crm.api import serializers
 from crm.api.base import BIGGEST_ID, Door, ScopedViewSet
 from crm.choices import TeamVisibility
 from crm.errors import DomainError, NotFound
 from crm.models import (
     Channel,
+    ChecklistItem,
     Customer,
     Delivery,
     Identity,
@@ -33,6 +34,7 @@ from crm.services import (
     interactions,
     messages,
     search,
+    slas,
     streams,
     tickets,
     tokens,
@@ -151,11 +153,18 @@ class TicketViewSet(ScopedViewSet):
     """Problems, across contacts."""
 
     noun = "tickets"
-    queryset = Ticket.objects.select_related("brand", "team", "owner")
+    queryset = Ticket.objects.select_related("brand", "team", "owner", "status_name")
     serializer_class = serializers.TicketSerializer
     filterset_class = filters.TicketFilter
-    ordering_fields = ("id", "opened_at", "updated_at", "due_at")
+    ordering_fields = ("id", "opened_at", "updated_at", "due_at", "next_due_at")
     ordering = "-opened_at"
+
+    @extend_schema(request=serializers.TicketInput, responses={201: serializers.TicketSerializer})
+    def create(self, request: Request) -> Response:
+        """Open a ticket by hand: a visit, a letter, a promise."""
+        require(request.user, Permission.CLOSE)
+        ticket = tickets.open_by_hand(by=request.user, **self.read_body(serializers.TicketInput))
+        return self.shown(ticket, status=201)
 
     @extend_schema(request=serializers.TicketEdit, responses=serializers.TicketSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -164,6 +173,122 @@ class TicketViewSet(ScopedViewSet):
             require(request.user, Permission.CLOSE)
             tickets.edit(ticket, self.read_body(serializers.TicketEdit), by=request.user)
         return self.shown(ticket)
+
+    @extend_schema(responses=serializers.ClockSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def clocks(self, request: Request, pk: str) -> Response:
+        """What is promised, and line by line how its deadline came about."""
+        return Response(serializers.ClockSerializer(slas.shown(self.find()), many=True).data)
+
+    @extend_schema(request=serializers.OtherTicketInput, responses=serializers.TicketSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def merge(self, request: Request, pk: str) -> Response:
+        """Make another ticket of the same customer part of this one; 409 `other_customer`, `already_merged`."""
+        ticket = self._workable()
+        tickets.merge(ticket, self._other(serializers.OtherTicketInput), by=request.user)
+        return self.shown(self.find())
+
+    @extend_schema(request=None, responses=serializers.TicketSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def unmerge(self, request: Request, pk: str) -> Response:
+        """Take this ticket out of the one it was merged into, with all that came by its contacts; 409 `not_merged`."""
+        tickets.unmerge(self._workable(), by=request.user)
+        return self.shown(self.find())
+
+    @extend_schema(request=serializers.SplitInput, responses={201: serializers.TicketSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def split(self, request: Request, pk: str) -> Response:
+        """From a message on it is another problem: the new ticket; 409 `nothing_before`."""
+        ticket = self._workable()
+        given = self.read_body(serializers.SplitInput)
+        words = Message.objects.visible_to(request.user).filter(interaction__ticket=ticket)
+        made = tickets.split(find(words, pk=given["message"]), by=request.user, subject=given["subject"])
+        return self.shown(made, status=201)
+
+    @extend_schema(request=serializers.LinkInput, responses={201: serializers.LinkSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def links(self, request: Request, pk: str) -> Response:
+        """Say how this ticket belongs to another: related, child of it, or caused by that incident."""
+        ticket = self._workable()
+        made = tickets.link(
+            ticket, self._other(serializers.LinkInput), kind=request.data["kind"], by=request.user
+        )
+        return Response(serializers.LinkSerializer(made).data, status=201)
+
+    @extend_schema(request=serializers.OtherTicketInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def unlink(self, request: Request, pk: str) -> Response:
+        """Take the links to another ticket away."""
+        ticket = self._workable()
+        tickets.unlink(ticket, self.read_body(serializers.OtherTicketInput)["other"], by=request.user)
+        return Response(status=204)
+
+    @extend_schema(request=serializers.SnoozeInput, responses=serializers.TicketSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def snooze(self, request: Request, pk: str) -> Response:
+        """Out of the way until a time, or until the customer writes."""
+        ticket = self._workable()
+        tickets.snooze(ticket, until=self.read_body(serializers.SnoozeInput)["until"], by=request.user)
+        return self.shown(self.find())
+
+    @extend_schema(request=None, responses=serializers.TicketSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def wake(self, request: Request, pk: str) -> Response:
+        """Back among the open ones at once."""
+        tickets.wake(self._workable(), by=request.user)
+        return self.shown(self.find())
+
+    @extend_schema(request=serializers.PauseInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Stop the clock of the solution for a stated cause."""
+        ticket = self._workable()
+        tickets.pause(ticket, reason=self.read_body(serializers.PauseInput)["reason"], by=request.user)
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Let the clock of the solution run on."""
+        tickets.resume(self._workable(), by=request.user)
+        return Response(status=204)
+
+    @extend_schema(request=serializers.FollowInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def follow(self, request: Request, pk: str) -> Response:
+        """Follow the ticket, or no longer."""
+        tickets.follow(self.find(), by=request.user, on=self.read_body(serializers.FollowInput)["on"])
+        return Response(status=204)
+
+    @extend_schema(request=serializers.ChecklistInput, responses={201: serializers.ChecklistSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def checklist(self, request: Request, pk: str) -> Response:
+        """One more thing to do."""
+        ticket = self._workable()
+        made = tickets.add_to_checklist(
+            ticket, text=self.read_body(serializers.ChecklistInput)["text"], by=request.user
+        )
+        return Response(serializers.ChecklistSerializer(made).data, status=201)
+
+    @extend_schema(request=serializers.CheckInput, responses=serializers.ChecklistSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def check(self, request: Request, pk: str) -> Response:
+        """Tick a line of the checklist, or take the tick back."""
+        ticket = self._workable()
+        given = self.read_body(serializers.CheckInput)
+        item = find(ChecklistItem.objects.filter(ticket=ticket), pk=given["item"])
+        done = tickets.check(item, by=request.user, done=given["done"])
+        return Response(serializers.ChecklistSerializer(done).data)
+
+    def _workable(self) -> Ticket:
+        """The ticket, for who may change tickets."""
+        ticket = self.find()
+        require(self.request.user, Permission.CLOSE)
+        return ticket
+
+    def _other(self, body: type) -> Ticket:
+        """The other ticket that the body names, if the caller may see it."""
+        return find(Ticket.objects.visible_to(self.request.user), pk=self.read_body(body)["other"])
 
 
 class ChannelViewSet(ScopedViewSet):

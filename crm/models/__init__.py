@@ -7,8 +7,9 @@ from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
 from crm.models.interactions import Interaction, ThreadRef
 from crm.models.messages import Message
+from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
-from crm.models.tickets import Activity, Ticket
+from crm.models.tickets import Activity, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
 from crm.models.users import ApiToken, Team, User
 
 __all__ = [
@@ -16,11 +17,14 @@ __all__ = [
     "ApiToken",
     "AwaitedChange",
     "Brand",
+    "BusinessCalendar",
     "Channel",
     "ChannelAccount",
+    "ChecklistItem",
     "Code",
     "Customer",
     "Delivery",
+    "Holiday",
     "IdempotencyKey",
     "Identity",
     "Interaction",
@@ -28,9 +32,14 @@ __all__ = [
     "Macro",
     "Message",
     "NameWord",
+    "SlaPolicy",
+    "StatusName",
     "Stream",
     "Team",
     "ThreadRef",
     "Ticket",
+    "TicketClock",
+    "TicketLink",
+    "TicketMerge",
     "User",
 ]

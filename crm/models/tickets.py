@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
-from crm.choices import TicketStatus
+from crm.choices import LinkKind, TicketKind, TicketPriority, TicketStatus
 from crm.models.channels import Brand
 from crm.models.customers import Customer
 from crm.models.users import Team, User
@@ -19,19 +19,30 @@ class Ticket(models.Model):
     brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="tickets")
     subject = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=TicketStatus, default=TicketStatus.NEW)
+    status_name = models.ForeignKey("StatusName", null=True, blank=True, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=10, choices=TicketKind, blank=True, db_default="")
     topic = models.CharField(max_length=30, blank=True)
+    priority = models.CharField(max_length=8, choices=TicketPriority, db_default=TicketPriority.NORMAL)
+    priority_reason = models.CharField(max_length=200, blank=True, db_default="")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT)
     owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
     continues = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     folded_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded"
     )
+    followers = models.ManyToManyField(User, blank=True, related_name="followed_tickets")
+    snoozed_until = models.DateTimeField(null=True, blank=True)
     promised_by = models.DateTimeField(null=True, blank=True)
     promise = models.TextField(blank=True)
     opened_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(null=True, blank=True, help_text="First response is due.")
     solved_at = models.DateTimeField(null=True, blank=True)
+    # The clocks were replayed when the ticket stood so; the replay is due when it has moved since.
+    clocked_at = models.DateTimeField(null=True, blank=True)
+    next_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="The earliest open promise, by the clocks."
+    )
 
     objects = TicketQuerySet.as_manager()
 
@@ -47,6 +58,12 @@ class Ticket(models.Model):
             models.Index("customer", F("opened_at").desc(), name="ticket_of_customer"),
             models.Index(F("opened_at").desc(), F("id").desc(), name="ticket_newest"),
             models.Index("owner", name="ticket_owner"),
+            models.Index("due_at", "id", name="ticket_due"),
+            models.Index("next_due_at", "id", name="ticket_next_due"),
+            models.Index(
+                "id", name="ticket_unclocked", condition=~Q(clocked_at=F("updated_at")) | Q(clocked_at=None)
+            ),
+            models.Index("snoozed_until", name="ticket_snoozed", condition=Q(snoozed_until__isnull=False)),
             GinIndex(OpClass(Upper("subject"), "gin_trgm_ops"), name="ticket_subject_parts"),
         ]
 
@@ -57,6 +74,79 @@ class Ticket(models.Model):
     def number(self) -> int:
         """What people say on the phone."""
         return 1000 + self.pk
+
+
+class StatusName(models.Model):
+    """A name of our own for a status: what people choose; the status behind it is what rules and clocks know."""
+
+    status = models.CharField(max_length=20, choices=TicketStatus)
+    name = models.CharField(max_length=40, unique=True)
+    place = models.PositiveSmallIntegerField(default=100)
+    retired = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["place", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TicketLink(models.Model):
+    """Two tickets that belong together; `kind` reads from `ticket` to `other`."""
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="links")
+    other = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="linked_from")
+    kind = models.CharField(max_length=8, choices=LinkKind)
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["ticket", "other", "kind"], name="ticket_link_once"),
+            models.CheckConstraint(condition=~Q(ticket=F("other")), name="ticket_link_to_another"),
+            models.UniqueConstraint(
+                fields=["ticket"],
+                condition=Q(kind="child"),
+                name="ticket_one_parent",
+                violation_error_code="one_parent",
+            ),
+        ]
+
+
+class ChecklistItem(models.Model):
+    """One thing to do on a ticket."""
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="checklist")
+    place = models.PositiveSmallIntegerField(default=0)
+    text = models.CharField(max_length=200)
+    done_at = models.DateTimeField(null=True, blank=True)
+    done_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
+
+    class Meta:
+        ordering = ["place", "id"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class TicketMerge(models.Model):
+    """One ticket made part of another by a person: what moved, so that it can be undone at any time."""
+
+    survivor = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="merges")
+    merged = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="merged_in")
+    interaction_ids = models.JSONField(default=list)
+    status = models.CharField(max_length=20, help_text="What the merged ticket was.")
+    solved_at = models.DateTimeField(null=True)
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
+    at = models.DateTimeField(db_default=Now())
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merged"], condition=Q(undone_at=None), name="ticket_merged_once"
+            ),
+        ]
 
 
 class Activity(models.Model):

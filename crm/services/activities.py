@@ -21,3 +21,16 @@ def record(
         """,
         (by.pk if by else None, verb, interaction_id, rows.as_json(data), interaction_id, ticket_id),
     )
+
+
+def record_many(verb: str, lines: list[tuple[int, dict]]) -> None:
+    """Write what the house itself did to tickets, in one statement: (ticket id, data)."""
+    if lines:
+        rows.run(
+            """
+            INSERT INTO crm_activity (verb, customer_id, ticket_id, data)
+            SELECT %s, t.customer_id, t.id, n.data FROM unnest(%s::bigint[], %s::jsonb[]) AS n(id, data)
+            JOIN crm_ticket t ON t.id = n.id
+            """,
+            (verb, [ticket for ticket, _ in lines], [rows.as_json(data) for _, data in lines]),
+        )

@@ -261,7 +261,7 @@ def _update_joined(contacts: list[Contact]) -> None:
         ),
     )
     rows.run(
-        "UPDATE crm_ticket SET updated_at = now(), solved_at = NULL, "
+        "UPDATE crm_ticket SET updated_at = now(), solved_at = NULL, snoozed_until = NULL, "
         "status = CASE WHEN status = 'new' THEN 'new' ELSE 'waiting_on_us' END "
         "WHERE id = ANY(%s) AND status <> 'folded'",
         ([c.ticket_id for c in contacts if c.status == InteractionStatus.OPEN and c.waiting_since],),

@@ -88,10 +88,11 @@ FROM (
 ) t JOIN scale_all a ON a.n = t.who JOIN crm_identity i ON i.kind = 'x' AND i.value = 'scale-' || a.id
 """
 _TICKET_ROWS = """
-INSERT INTO crm_ticket (id, customer_id, brand_id, subject, status, topic, promise, opened_at, updated_at, solved_at)
+INSERT INTO crm_ticket (id, customer_id, brand_id, subject, status, topic, promise, opened_at, updated_at, solved_at,
+    clocked_at)
 SELECT id, customer_id, %(brand)s, left(replace((%(said)s::text[])[1 + n %% 7], '{n}', n::text), 200),
     CASE WHEN is_open THEN 'waiting_on_us' ELSE 'solved' END, topic, '', at, at + interval '15 hours',
-    CASE WHEN NOT is_open THEN at + interval '15 hours' END FROM scale_ticket
+    CASE WHEN NOT is_open THEN at + interval '15 hours' END, at + interval '15 hours' FROM scale_ticket
 """
 _CONTACTS = """
 INSERT INTO crm_interaction (id, channel_id, customer_id, identity_id, ticket_id, thread, loose, family, audience, status,

@@ -1,46 +1,123 @@
-"""Tickets as people move them."""
+"""Tickets as people move them: corrected, merged and parted again, split, linked, put to sleep, followed, worked off."""
 
-from django.db import transaction
+from datetime import datetime
+from typing import Any
 
-from crm import rows
-from crm.choices import TICKET_MOVES, TicketStatus
-from crm.errors import InvalidInput, InvalidTransition
-from crm.models import Ticket, User
+from django.db import IntegrityError, transaction
+
+from crm import events, rows
+from crm.bus import publish
+from crm.choices import TICKET_MOVES, LinkKind, TicketStatus
+from crm.errors import Conflict, InvalidInput, InvalidTransition, NotFound
+from crm.models import (
+    Brand,
+    ChecklistItem,
+    Customer,
+    Message,
+    StatusName,
+    Ticket,
+    TicketClock,
+    TicketLink,
+    TicketMerge,
+    User,
+)
 from crm.services import activities, interactions, streams
 
-EDITABLE = frozenset({"subject", "status", "owner"})
+EDITABLE = frozenset(
+    {
+        "subject",
+        "status",
+        "status_name",
+        "owner",
+        "team",
+        "kind",
+        "topic",
+        "priority",
+        "priority_reason",
+        "promise",
+        "promised_by",
+    }
+)
 OVER = {TicketStatus.SOLVED, TicketStatus.CLOSED}
+LONGEST_LIST = 50  # lines of a checklist, links of a ticket
+
+# The words from a message on become a contact of their own. Later items of the thread go to the first contact.
+_SPLIT = """
+INSERT INTO crm_interaction (channel_id, customer_id, identity_id, ticket_id, thread, loose, family, audience, status, team_id,
+    language, topic, queue_hint, required_skills, priority_parts, judgement, sentiment, reach, customer_value, received_at,
+    first_message_at, last_message_at, waiting_since, reason, outcome)
+SELECT i.channel_id, i.customer_id, i.identity_id, %(ticket)s, nextval('crm_thread_seq'), false, i.family, i.audience, 'open',
+    i.team_id, i.language, i.topic, i.queue_hint, i.required_skills, i.priority_parts, i.judgement, m.sentiment, i.reach,
+    i.customer_value, m.created_at, m.at, m.at, m.at, '', ''
+FROM crm_interaction i, crm_message m WHERE i.id = %(interaction)s AND m.id = %(message)s RETURNING id, thread
+"""
+_MOVE_WORDS = """
+UPDATE crm_message m SET interaction_id = %(new)s FROM crm_message f
+WHERE f.id = %(message)s AND m.interaction_id = %(interaction)s AND (m.at, m.id) >= (f.at, f.id) RETURNING m.id
+"""
+# Both contacts say of themselves what their words say.
+_RECOUNT = """
+UPDATE crm_interaction i SET first_message_at = w.first, last_message_at = w.last,
+    waiting_since = CASE WHEN i.status = 'open' AND w.asked > coalesce(w.told, '-infinity') THEN w.unanswered END,
+    first_response_at = CASE WHEN i.first_response_at IS NULL THEN NULL ELSE w.answered END
+FROM (
+    SELECT interaction_id, min(at) AS first, max(at) AS last,
+        max(at) FILTER (WHERE direction = 'inbound' AND NOT courtesy) AS asked,
+        max(at) FILTER (WHERE direction = 'outbound' AND state = 'sent') AS told,
+        min(sent_at) FILTER (WHERE direction = 'outbound' AND state = 'sent') AS answered,
+        min(at) FILTER (WHERE direction = 'inbound' AND NOT courtesy AND at > coalesce((SELECT max(o.at) FROM crm_message o
+            WHERE o.interaction_id = crm_message.interaction_id AND o.direction = 'outbound' AND o.state = 'sent'), '-infinity'))
+            AS unanswered
+    FROM crm_message WHERE interaction_id = ANY(%(both)s) GROUP BY 1
+) w WHERE i.id = w.interaction_id
+"""
+
+
+# --- Correcting
 
 
 def edit(ticket: Ticket, changes: dict, *, by: User) -> Ticket:
-    """Change subject, owner or status; a status changes only along the table of legal moves."""
+    """Change what a person may change; a status only along the legal moves, another priority only with a reason."""
     if unknown := set(changes) - EDITABLE:
         raise InvalidInput(
             "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
         )
+    changes = _completed(ticket, changes)
     changed = sorted(name for name, value in changes.items() if getattr(ticket, name) != value)
     if not changed:
         return ticket
     with transaction.atomic():
-        now = rows.run("SELECT now()")[0][0]
+        now = _now()
         if "status" in changed:
             _move(ticket, changes["status"], now)
-        if "subject" in changed:
-            ticket.subject = changes["subject"]
-        if "owner" in changed:
-            ticket.owner = changes["owner"]
+        for name in changed:
+            setattr(ticket, name, changes[name])
         ticket.updated_at = now
         ticket.save(update_fields=[*changed, "updated_at", "solved_at"])
-        activities.record(
-            "ticket.edited", by=by, ticket_id=ticket.pk, fields=changed, status=str(ticket.status)
-        )
-        interactions.tell(
-            [(streams.EVENTS, "ticket.updated", {"ticket": ticket.pk, "status": str(ticket.status)})]
-        )
+        _record("ticket.edited", ticket, by, fields=changed, status=str(ticket.status))
+        _tell(ticket)
     return ticket
 
 
-def _move(ticket: Ticket, status: str, now) -> None:
+def _completed(ticket: Ticket, changes: dict) -> dict:
+    """The changes with what follows from them: a name of our own brings its status, and a status drops another's name."""
+    changes = dict(changes)
+    name: StatusName | None = changes.get("status_name")
+    if name is not None:
+        changes["status"] = name.status
+    elif "status" in changes and ticket.status_name and ticket.status_name.status != changes["status"]:
+        changes["status_name"] = None
+    if (
+        changes.get("priority", ticket.priority) != ticket.priority
+        and not changes.get("priority_reason", "").strip()
+    ):
+        raise InvalidInput("Another priority needs a reason.", errors={"priority_reason": "says why"})
+    if changes.get("promised_by") and not changes.get("promise", ticket.promise).strip():
+        raise InvalidInput("What is promised?", errors={"promise": "says what"})
+    return changes
+
+
+def _move(ticket: Ticket, status: str, now: datetime) -> None:
     if status not in TICKET_MOVES[ticket.status]:
         raise InvalidTransition(
             f"A ticket that is {ticket.status} cannot become {status}.",
@@ -51,3 +128,276 @@ def _move(ticket: Ticket, status: str, now) -> None:
         ticket.solved_at = None
     elif ticket.solved_at is None:
         ticket.solved_at = now
+
+
+def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **fields: Any) -> Ticket:
+    """A ticket that no message opened: a visit, a letter, a promise (`practice.md` 1.8). Its writer owns it.
+
+    `fields`: topic, kind, promise, promised_by.
+    """
+    if not subject.strip():
+        raise InvalidInput("A ticket needs a subject.", errors={"subject": "is empty"})
+    with transaction.atomic():
+        ticket = Ticket.objects.create(
+            customer=customer, brand=brand, subject=subject.strip()[:200], status=TicketStatus.OPEN, team=by.team, owner=by,
+            **fields,
+        )  # fmt: skip
+        _record("ticket.opened_by_hand", ticket, by)
+        _tell(ticket)
+    return ticket
+
+
+def pause(ticket: Ticket, *, reason: str, by: User) -> None:
+    """Stop the clock of the solution for a stated cause; the promise of an answer runs on."""
+    if not reason.strip():
+        raise InvalidInput("A pause needs a reason.", errors={"reason": "is empty"})
+    _touch(ticket, "ticket.paused", by, reason=reason.strip()[:200])
+
+
+def resume(ticket: Ticket, *, by: User) -> None:
+    """Let the clock of the solution run on."""
+    _touch(ticket, "ticket.resumed", by)
+
+
+# --- Together and apart
+
+
+def merge(survivor: Ticket, other: Ticket, *, by: User) -> TicketMerge:
+    """Make one ticket of two of the same customer: its contacts move, and the step remembers which, to be undone."""
+    with transaction.atomic():
+        survivor, other = _both(survivor, other)
+        if survivor.customer_id != other.customer_id:
+            raise Conflict("Tickets of two customers stay two; link them instead.", code="other_customer")
+        if TicketStatus.FOLDED in (survivor.status, other.status):
+            raise Conflict("One of them is part of another ticket already.", code="already_merged")
+        moved = rows.run(
+            "UPDATE crm_interaction SET ticket_id = %s WHERE ticket_id = %s RETURNING id",
+            (survivor.pk, other.pk),
+        )
+        step = TicketMerge.objects.create(
+            survivor=survivor, merged=other, interaction_ids=sorted(row[0] for row in moved), status=other.status,
+            solved_at=other.solved_at, by=by,
+        )  # fmt: skip
+        if survivor.status in OVER and other.status not in OVER:
+            _set(survivor, TicketStatus.WAITING_ON_US, None)
+        else:
+            _set(survivor, survivor.status, survivor.solved_at)
+        _set(other, TicketStatus.FOLDED, None, folded_into=survivor, next_due_at=None)
+        TicketClock.objects.filter(ticket=other).delete()
+        _record("ticket.merged", survivor, by, other=other.pk)
+        _record("ticket.merged_into", other, by, other=survivor.pk)
+        _tell(survivor, other)
+    return step
+
+
+def unmerge(other: Ticket, *, by: User) -> Ticket:
+    """Undo a merge at any later time: the contacts that came with the ticket go back with it, with all said since."""
+    with transaction.atomic():
+        step = TicketMerge.objects.select_for_update().filter(merged=other, undone_at=None).first()
+        if step is None:
+            raise Conflict("This ticket was not merged by a person.", code="not_merged")
+        survivor, other = _both(step.survivor, other)
+        back = rows.run(
+            "UPDATE crm_interaction SET ticket_id = %s WHERE id = ANY(%s) AND ticket_id = %s RETURNING status, folded_into_id",
+            (other.pk, step.interaction_ids, survivor.pk),
+        )
+        is_open = any(status == "open" and folded is None for status, folded in back)
+        reopened = is_open and step.status in OVER
+        status = TicketStatus.WAITING_ON_US if reopened else TicketStatus(step.status)
+        solved = None if status not in OVER else step.solved_at or _now()
+        _set(other, status, solved, folded_into=None)
+        _set(survivor, survivor.status, survivor.solved_at)
+        step.undone_at = _now()
+        step.save(update_fields=["undone_at"])
+        _record("ticket.unmerged", other, by, other=survivor.pk)
+        _record("ticket.unmerged", survivor, by, other=other.pk)
+        _tell(survivor, other)
+    return other
+
+
+def split(message: Message, *, by: User, subject: str = "") -> Ticket:
+    """From this message on it is another problem: its words move to a contact and ticket of their own, which is queued."""
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
+        message = (
+            Message.objects.select_for_update(of=("self",))
+            .select_related("interaction__ticket")
+            .get(pk=message.pk)
+        )
+        source = message.interaction
+        if source is None or source.folded_into_id is not None:
+            raise NotFound("There is no such message to split at.")
+        earlier = Message.objects.filter(interaction=source, direction="inbound")
+        first = earlier.order_by("at", "pk").first()
+        if message.direction != "inbound" or first is None or first.pk == message.pk:
+            raise Conflict("Split at a later message of the customer.", code="nothing_before")
+        old = source.ticket
+        ticket = Ticket.objects.create(
+            customer_id=old.customer_id, brand_id=old.brand_id, topic=old.topic,
+            subject=(subject.strip() or message.text.strip() or old.subject)[:160], team_id=old.team_id, continues=old,
+        )  # fmt: skip
+        given = {"ticket": ticket.pk, "interaction": source.pk, "message": message.pk}
+        new, _ = rows.run(_SPLIT, given)[0]
+        rows.run(_MOVE_WORDS, given | {"new": new})
+        rows.run(_RECOUNT, {"both": [source.pk, new]})
+        _touch(old, "ticket.split", by, other=ticket.pk)
+        _record("ticket.split_from", ticket, by, other=old.pk)
+        publish(
+            events.InteractionOpened(interaction_id=new),
+            events.MessagesMoved(interaction_id=source.pk, into_id=new),
+        )
+        data = {"interaction": source.pk}
+        interactions.tell(
+            [
+                (f"interaction:{source.pk}", "interaction.updated", data),
+                (streams.EVENTS, "interaction.opened", {"interaction": new, "ticket": ticket.pk}),
+            ]
+        )
+    return ticket
+
+
+def link(ticket: Ticket, other: Ticket, *, kind: str, by: User) -> TicketLink:
+    """Say how two tickets belong together; a ticket is part of one other at most."""
+    if kind not in LinkKind.values:
+        raise InvalidInput(
+            "Unknown kind of link.", errors={"kind": f"is one of {', '.join(LinkKind.values)}"}
+        )
+    if ticket.pk == other.pk:
+        raise InvalidInput("A ticket is not linked to itself.", errors={"other": "is this ticket"})
+    try:
+        with transaction.atomic():
+            if TicketLink.objects.filter(ticket=ticket).count() >= LONGEST_LIST:
+                raise Conflict("So many links are no help any more.", code="too_many")
+            made = TicketLink.objects.create(ticket=ticket, other=other, kind=kind, by=by)
+            _touch(ticket, "ticket.linked", by, other=other.pk, kind=kind)
+    except IntegrityError as error:
+        raise Conflict(
+            "They are linked so already, or it is part of another.", code="already_linked"
+        ) from error
+    return made
+
+
+def unlink(ticket: Ticket, other_id: int, *, by: User) -> None:
+    """Take a link away."""
+    with transaction.atomic():
+        if not TicketLink.objects.filter(ticket=ticket, other=other_id).delete()[0]:
+            raise NotFound("They are not linked.")
+        _touch(ticket, "ticket.unlinked", by, other=other_id)
+
+
+# --- Working it off
+
+
+def snooze(ticket: Ticket, *, until: datetime, by: User) -> None:
+    """Out of the way until a time, or until the customer writes, whichever comes first."""
+    if until <= _now():
+        raise InvalidInput("That is past.", errors={"until": "is not in the future"})
+    if ticket.status in {*OVER, TicketStatus.FOLDED}:
+        raise Conflict("What is over needs no sleep.", code="is_over")
+    ticket.snoozed_until = until
+    _touch(ticket, "ticket.snoozed", by, until=until.isoformat(), fields=("snoozed_until",))
+
+
+def wake(ticket: Ticket, *, by: User) -> None:
+    """Back among the open ones at once."""
+    ticket.snoozed_until = None
+    _touch(ticket, "ticket.woke", by, fields=("snoozed_until",))
+
+
+def wake_due(limit: int = 500) -> int:
+    """Wake what has slept long enough and tell the owners; returns how many."""
+    with transaction.atomic():
+        woken = rows.run(
+            "UPDATE crm_ticket SET snoozed_until = NULL, updated_at = statement_timestamp() "
+            "WHERE id IN (SELECT id FROM crm_ticket WHERE snoozed_until <= statement_timestamp() "
+            "ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, owner_id",
+            (limit,),
+        )
+        activities.record_many("ticket.woke", [(ticket, {}) for ticket, _ in woken])
+        if woken:
+            interactions.tell(
+                [
+                    (f"desk:{owner}", "alert", {"text": f"#{1000 + ticket} is due again.", "ticket": ticket})
+                    for ticket, owner in woken
+                    if owner
+                ]
+                + [(streams.EVENTS, "ticket.updated", {"ticket": ticket}) for ticket, _ in woken]
+            )
+    return len(woken)
+
+
+def follow(ticket: Ticket, *, by: User, on: bool = True) -> None:
+    """Hear of what happens to it, or no longer."""
+    if on:
+        ticket.followers.add(by)
+    else:
+        ticket.followers.remove(by)
+
+
+def add_to_checklist(ticket: Ticket, *, text: str, by: User) -> ChecklistItem:
+    """One more thing to do."""
+    text = text.strip()
+    if not 0 < len(text) <= 200:
+        raise InvalidInput("A line of 1 to 200 characters.", errors={"text": "is empty or too long"})
+    with transaction.atomic():
+        Ticket.objects.select_for_update(no_key=True).get(pk=ticket.pk)
+        count = ChecklistItem.objects.filter(ticket=ticket).count()
+        if count >= LONGEST_LIST:
+            raise Conflict("The list is full.", code="too_many")
+        item = ChecklistItem.objects.create(ticket=ticket, text=text, place=count)
+        _touch(ticket, "checklist.added", by, item=item.pk)
+    return item
+
+
+def check(item: ChecklistItem, *, by: User, done: bool = True) -> ChecklistItem:
+    """Tick a line, or take the tick back."""
+    with transaction.atomic():
+        item.done_at, item.done_by = (_now(), by) if done else (None, None)
+        item.save(update_fields=["done_at", "done_by"])
+        _touch(item.ticket, "checklist.done" if done else "checklist.undone", by, item=item.pk)
+    return item
+
+
+# --- How all of it is written
+
+
+def _both(first: Ticket, second: Ticket) -> tuple[Ticket, Ticket]:
+    """The two as they stand, locked in the order of their ids."""
+    if first.pk == second.pk:
+        raise Conflict("A ticket is not merged with itself.", code="same_ticket")
+    held = {
+        one.pk: one
+        for one in Ticket.objects.select_for_update(no_key=True, of=("self",))
+        .filter(pk__in=[first.pk, second.pk])
+        .order_by("pk")
+    }
+    return held[first.pk], held[second.pk]
+
+
+def _set(ticket: Ticket, status: str, solved_at: datetime | None, **fields: Any) -> None:
+    ticket.status, ticket.solved_at, ticket.updated_at = status, solved_at, _now()
+    for name, value in fields.items():
+        setattr(ticket, name, value)
+    ticket.save(update_fields=["status", "solved_at", "updated_at", *fields])
+
+
+def _touch(ticket: Ticket, verb: str, by: User, *, fields: tuple[str, ...] = (), **data: object) -> None:
+    """Write what happened; the ticket has moved, so its clocks are replayed and readers are told."""
+    with transaction.atomic():
+        ticket.updated_at = _now()
+        ticket.save(update_fields=["updated_at", *fields])
+        _record(verb, ticket, by, **data)
+        _tell(ticket)
+
+
+def _record(verb: str, ticket: Ticket, by: User, **data: Any) -> None:
+    activities.record(verb, by=by, ticket_id=ticket.pk, **data)
+
+
+def _tell(*tickets: Ticket) -> None:
+    interactions.tell(
+        [(streams.EVENTS, "ticket.updated", {"ticket": one.pk, "status": str(one.status)}) for one in tickets]
+    )
+
+
+def _now() -> datetime:
+    return rows.run("SELECT statement_timestamp()")[0][0]

@@ -7,8 +7,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from crm.access import Permission, find, may
-from crm.choices import TicketStatus
-from crm.models import Activity, Interaction, Message, Ticket, User
+from crm.choices import TICKET_MOVES, TicketPriority, TicketStatus
+from crm.models import Activity, Interaction, Message, Ticket, TicketMerge, User
+from crm.services import slas
 from crm.views.base import BIGGEST_ID, Page, address, chosen, page_of, panels_of, said
 
 OVER = (TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED)
@@ -17,6 +18,7 @@ VIEWS = {"open": "Open", "mine": "Mine", "waiting": "Waiting on us", "solved": "
 CONTACTS_SHOWN = 20
 MESSAGES_SHOWN = 200
 LINES_SHOWN = 50
+SIBLINGS_SHOWN = 20
 _NUMBER = re.compile(r"#?([0-9]{4,19})")
 
 
@@ -76,12 +78,18 @@ class TicketDetail(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         visible = Ticket.objects.visible_to(request.user)
-        ticket = find(visible.select_related("customer", "owner", "team", "brand"), pk=kwargs["pk"])
+        ticket = find(
+            visible.select_related("customer", "owner", "team", "brand", "folded_into"), pk=kwargs["pk"]
+        )
         contacts = _contacts(ticket, request.user)
         panels = panels_of([one["interaction"].pk for one in contacts], request.user)
         explained = [shown["explanation"] for shown in panels.values() if shown.get("explanation")]
+        works = may(request.user, Permission.CLOSE)
         return {
             "ticket": ticket,
+            "works": works,
+            "clocks": slas.shown(ticket),
+            **(_work(ticket, request.user) if works else {}),
             "contacts": contacts,
             "activities": Activity.objects.filter(ticket=ticket)
             .select_related("actor")
@@ -91,6 +99,22 @@ class TicketDetail(Page):
                 "-opened_at"
             )[:10],
         }
+
+
+def _work(ticket: Ticket, user: User) -> dict[str, Any]:
+    """What the forms offer: the legal moves, what it can be merged with, what is to do."""
+    moves = TICKET_MOVES[ticket.status] | {ticket.status}
+    siblings = Ticket.objects.visible_to(user).filter(customer=ticket.customer_id).exclude(pk=ticket.pk)
+    return {
+        "moves": [(value, label) for value, label in TicketStatus.choices if value in moves],
+        "priorities": TicketPriority.choices,
+        "merged": ticket.status == TicketStatus.FOLDED
+        and TicketMerge.objects.filter(merged=ticket, undone_at=None).exists(),
+        "siblings": siblings.exclude(status=TicketStatus.FOLDED).order_by("-opened_at")[:SIBLINGS_SHOWN],
+        "checklist": ticket.checklist.select_related("done_by"),
+        "links": ticket.links.select_related("other").order_by("pk"),
+        "following": ticket.followers.filter(pk=user.pk).exists(),
+    }
 
 
 def _contacts(ticket: Ticket, user: User) -> list[dict]:

@@ -207,6 +207,16 @@ def tie(pairs: list[tuple[int, int]]) -> None:
     )
 
 
+def follow_words(interaction_ids: list[int]) -> None:
+    """Words moved to these contacts: the mentions of those words go with them."""
+    rows.run(
+        "UPDATE socialcare_mention m SET interaction_id = w.interaction_id FROM crm_message w "
+        "WHERE w.interaction_id = ANY(%s) AND m.channel_id = w.channel_id AND m.external_id = w.external_id "
+        "AND m.interaction_id <> w.interaction_id",
+        (interaction_ids,),
+    )
+
+
 def decide(mention_id: int, verdict: str, *, by: User) -> Mention:
     """A person's verdict. Respond and escalate open the interaction, as if triage had said so."""
     if verdict not in Verdict.values:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
 from crm.models import ApiToken, Interaction, Macro, Ticket, User
 from crm.secrets import digest, new_token
+from crm.services import tickets
 from reports.models import Board
 from routing.models import Skill
 from tests import factories as make
@@ -87,12 +88,34 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
         "identity": interaction.identity_id,
         "interaction": interaction.pk,
         "message": interaction.messages.get().pk,
+        **_around(interaction.ticket, interaction),
         "ticket": interaction.ticket_id,
         "closed": closed.pk,
         "held": held.work_item_id,
         "assignment": held.pk,
         "waiting": waiting.pk,
         "offer": offered.pk,
+    }
+
+
+def _around(ticket: Ticket, interaction: Interaction) -> dict[str, object]:
+    """What hangs on a ticket and can be acted upon, and tickets of the same customer beside it."""
+
+    def beside() -> Ticket:
+        return make.make_ticket(ticket.customer, brand=ticket.brand, team=ticket.team)
+
+    sibling, linked, merged = beside(), beside(), beside()
+    by = make.make_user()
+    tickets.link(linked, sibling, kind="related", by=by)
+    tickets.merge(sibling, merged, by=by)
+    message = interaction.messages.get()
+    return {
+        "brand": ticket.brand.slug,
+        "sibling": sibling.pk,
+        "linked": linked.pk,
+        "merged": merged.pk,
+        "item": tickets.add_to_checklist(ticket, text="Look it up", by=by).pk,
+        "later": make.make_message(interaction, text=message.text).pk,
     }
 
 
