@@ -7,14 +7,20 @@ from importlib import import_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crm.settings")
 
-from channels.routing import URLRouter  # noqa: E402 - Django must be set up between these imports
-from django.core.asgi import get_asgi_application  # noqa: E402 - the same
+import django  # noqa: E402 - the settings are named first
 
-pages = get_asgi_application()
+django.setup(set_prefix=False)
+
+from channels.routing import URLRouter  # noqa: E402 - Django must be set up between these imports
+
+from crm.pages import Pages  # noqa: E402 - the same
+
+pages = Pages()
 # Sockets share the interpreter with page threads: hand the loop its turn sooner.
 sys.setswitchinterval(0.0005)
 
 intake = import_module("crm.intake").Intake()
+assets = import_module("crm.assets").Assets()
 hub = import_module("crm.hub").hub
 sockets = URLRouter(
     [route for app in ("crm", "routing", "reports") for route in import_module(f"{app}.sockets").urlpatterns]
@@ -28,6 +34,8 @@ async def application(scope: dict, receive, send) -> None:
     elif scope["type"] == "http":
         if intake.serves(scope["path"], scope["method"]):
             await intake(scope, receive, send)
+        elif assets.serves(scope["path"]):
+            await assets(scope, receive, send)
         else:
             await pages(scope, receive, send)
     else:
@@ -37,9 +45,11 @@ async def application(scope: dict, receive, send) -> None:
 async def _life(receive, send) -> None:
     await receive()
     figures = asyncio.create_task(hub.note_figures())
+    warming = asyncio.create_task(pages.warm())
     await send({"type": "lifespan.startup.complete"})
     await receive()
     figures.cancel()
+    warming.cancel()
     await send({"type": "lifespan.shutdown.complete"})
 
 
