@@ -44,7 +44,7 @@ def accept(assignment_id: int, *, by: User) -> Assignment:
     """Take an offer: once. Again is `already_yours`; an offer that is over is `offer_gone` with who has it."""
     with transaction.atomic():
         mine = _mine(assignment_id, by)
-        Agent.objects.select_for_update().get(pk=mine.agent_id)
+        Agent.objects.select_for_update(no_key=True).get(pk=mine.agent_id)
         taken = rows.run(
             """
             WITH mine AS (
@@ -119,7 +119,7 @@ def _end_offers(ids: list[int], status: str, reason: str) -> list[tuple]:
     """End open offers and put their items back where they were; agents first, as the order of locks says."""
     rows.run(
         "SELECT id FROM routing_agent WHERE id IN (SELECT agent_id FROM routing_assignment WHERE id = ANY(%s)) "
-        "ORDER BY id FOR UPDATE",
+        "ORDER BY id FOR NO KEY UPDATE",
         (ids,),
     )
     return rows.run(
@@ -219,7 +219,7 @@ def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> None:
 
 
 def _finish(held: Assignment, status: str, item_status: str, *, reason: str = "", outcome: str = "") -> None:
-    Agent.objects.select_for_update().get(pk=held.agent_id)
+    Agent.objects.select_for_update(no_key=True).get(pk=held.agent_id)
     ended = Assignment.objects.filter(pk=held.pk, status=AssignmentStatus.ACCEPTED).update(
         status=status, ended_at=rows.run("SELECT now()")[0][0], reason=reason[:100]
     )
@@ -275,10 +275,10 @@ def transfer(
 def claim(work_item_id: int, *, by: User) -> Assignment:
     """Pull a waiting item; 409 `taken` when somebody has it."""
     with transaction.atomic():
-        agent = Agent.objects.select_for_update().filter(user=by).first()
+        agent = Agent.objects.select_for_update(no_key=True).filter(user=by).first()
         if agent is None:
             raise NotFound("You take no work here.")
-        item = WorkItem.objects.select_for_update().filter(pk=work_item_id).first()
+        item = WorkItem.objects.select_for_update(no_key=True).filter(pk=work_item_id).first()
         if item is None:
             raise NotFound("There is no such item.")
         if item.status != "waiting":

@@ -168,13 +168,21 @@ def _seat(row: tuple) -> engine.Seat:
 def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[tuple]:
     """Write a round: agents locked in order, then one statement guarded by `status = waiting` and by capacity.
 
-    Returns (assignment, work item, agent, user) of the offers made.
+    An agent whose row somebody holds at this moment is left out: one slow click must not make everybody wait, and the
+    next round comes at once. Returns (assignment, work item, agent, user) of the offers made.
     """
+    explained = {one.item_id: rows.as_json(_explanation(one)) for one in decisions}
     with transaction.atomic():
-        rows.run(
-            "SELECT id FROM routing_agent WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-            (sorted({one.agent_id for one in decisions}),),
-        )
+        free = {
+            row[0]
+            for row in rows.run(
+                "SELECT id FROM routing_agent WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+                (sorted({one.agent_id for one in decisions}),),
+            )
+        }
+        decisions = [one for one in decisions if one.agent_id in free]
+        if not decisions:
+            return []
         made = rows.run(
             _COMMIT,
             (
@@ -182,7 +190,7 @@ def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[t
                 [one.agent_id for one in decisions],
                 [one.units for one in decisions],
                 [one.score for one in decisions],
-                [rows.as_json(_explanation(one)) for one in decisions],
+                [explained[one.item_id] for one in decisions],
                 [work_items.offer_seconds(families[one.item_id]) for one in decisions],
                 [one.preferred for one in decisions],
             ),

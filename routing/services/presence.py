@@ -41,7 +41,9 @@ def choose(agent: Agent, state: str, *, by: User, reason: str = "") -> Agent:
     if state not in PresenceState.values:
         raise InvalidInput("Unknown state.", errors={"state": "is not one of the presence states"})
     with transaction.atomic():
-        agent = Agent.objects.select_for_update().select_related("user").get(pk=agent.pk)
+        agent = (
+            Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=agent.pk)
+        )
         now = rows.run("SELECT now()")[0][0]
         changed = agent.chosen != state
         if by.pk == agent.user_id:
@@ -68,20 +70,31 @@ def _say(agents: list[tuple[int, int]]) -> None:
     interactions.tell([(f"desk:{user}", "presence.changed", {}) for _, user in agents])
 
 
+_BEAT = """
+WITH known AS (
+    SELECT id, user_id, silent FROM routing_agent WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE {how}
+)
+UPDATE routing_agent a SET seen_at = now(), seen_on_socket = %s, silent = false
+FROM known k WHERE a.id = k.id RETURNING a.id, a.user_id, k.silent
+"""
+
+
 def beat(user_ids: list[int], *, socket: bool) -> None:
     """Signs of life of many users in one statement; who was silent is back."""
+    wanted = sorted(set(user_ids))
+    heard = _beat(wanted, socket, "SKIP LOCKED")
+    # Whoever is being offered something or clicks at this moment is waited for alone, with nobody else's row in hand.
+    if busy := [user for user in wanted if user not in heard]:
+        _beat(busy, socket, "")
+
+
+def _beat(user_ids: list[int], socket: bool, how: str) -> set[int]:
     with transaction.atomic():
-        back = rows.run(
-            """
-            WITH known AS (SELECT id, user_id, silent FROM routing_agent WHERE user_id = ANY(%s) ORDER BY id FOR UPDATE)
-            UPDATE routing_agent a SET seen_at = now(), seen_on_socket = %s, silent = false
-            FROM known k WHERE a.id = k.id RETURNING a.id, a.user_id, k.silent
-            """,
-            (sorted(set(user_ids)), socket),
-        )
+        back = rows.run(_BEAT.format(how=how), (user_ids, socket))
         returned = [(agent, user) for agent, user, silent in back if silent]
         if returned:
             _say(returned)
+    return {user for _, user, _ in back}
 
 
 def drop_silent() -> int:
@@ -92,7 +105,7 @@ def drop_silent() -> int:
             UPDATE routing_agent SET silent = true WHERE id IN (
                 SELECT id FROM routing_agent WHERE NOT silent AND chosen = 'available' AND
                     (seen_at IS NULL OR seen_at < now() - make_interval(secs => CASE WHEN seen_on_socket THEN %s ELSE %s END))
-                ORDER BY id FOR UPDATE
+                ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
             ) RETURNING id, user_id
             """,
             (settings.SILENT_SECONDS, SILENT_WITHOUT_SOCKET),
