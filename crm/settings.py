@@ -168,12 +168,15 @@ AUTH_USER_MODEL = "crm.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    # Before ours, so that our admin can take away what these register there.
+    "django.contrib.auth",
+    "allauth",
+    "allauth.account",
     "crm.apps.CrmConfig",
     "routing.apps.RoutingConfig",
     "socialcare.apps.SocialcareConfig",
     "reports.apps.ReportsConfig",
     "django.contrib.admin",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -183,8 +186,6 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "allauth",
-    "allauth.account",
     "csp",
 ]
 
@@ -260,7 +261,7 @@ HUB_IN_MEMORY = False  # tests: pushes stay inside the process
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }  # login goes on without Redis
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "crm.sessions"
 
 # --- Background work
 

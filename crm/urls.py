@@ -40,6 +40,6 @@ urlpatterns = [
     path("api/v1/", include("socialcare.api.urls")),
     path("api/v1/", include("reports.api.urls")),
     # Without the last slash Django looks whether there is such an address with it.
-    re_path(r"^api/v1/(?:.*/)?$", NotHere.as_view()),
+    re_path(r"^api/v1/(?:[\s\S]*/)?$", NotHere.as_view()),
     path("accounts/", include("allauth.account.urls")),
 ]

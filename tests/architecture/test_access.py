@@ -1,24 +1,16 @@
 """The access table, walked: every role at every door, with own and with foreign things, by session and by token."""
 
 import asyncio
-import hmac
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
 from importlib.util import find_spec
 
 import orjson
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from django.db import transaction
+from django.core.cache import cache
 from django.test import Client
-from django.urls import URLPattern, get_resolver
-from django.views.generic.edit import ProcessFormView
 
 from crm import asgi, intake
-from crm.api.base import NotHere
 from crm.choices import Role
 from crm.models import ApiToken, Channel
 from crm.services.tokens import SCOPES
@@ -27,9 +19,17 @@ from tests import factories as make
 from tests.architecture import access_table as table
 from tests.architecture.access_table import Door, cell
 from tests.architecture.centre import CANARY, Centre, build, make_token
+from tests.architecture.doors import (
+    METHODS,
+    admin_addresses,
+    doors_there_are,
+    shape,
+    signed,
+    undone,
+    with_an_intake_of_its_own,
+)  # fmt: skip
 from tests.sockets import OURS, cookie, opened, run
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CLOSED_TO = "SGM"  # the roles that see nothing of another closed team
 
 
@@ -37,48 +37,11 @@ CLOSED_TO = "SGM"  # the roles that see nothing of another closed team
 def centre(db, settings, monkeypatch) -> Centre:
     settings.DEMO = True
     monkeypatch.setattr(demo, "play", lambda: 17)
+    cache.clear()  # allauth counts failed logins there
     return build()
 
 
 # --- What there is
-
-
-def patterns(found=None, prefix="/") -> Iterator[tuple[str, URLPattern]]:
-    """Every address of the resolver, regular expressions spelled as paths."""
-    for one in get_resolver().url_patterns if found is None else found:
-        here = prefix + str(one.pattern).replace("^", "").removesuffix("$")
-        if isinstance(one, URLPattern):
-            yield here, one
-        else:
-            yield from patterns(one.url_patterns, here)
-
-
-def shape(path: str) -> str:
-    """An address with its arguments made alike: `/customers/<int:pk>/` and `/customers/{customer}/` are one."""
-    return re.sub(r"\(\?P<[^>]+>(?:[^()\[\]]|\[[^\]]*\])+\)|<[^>]+>|\{[^}]+\}", "{}", path)
-
-
-def methods_of(pattern: URLPattern) -> set[str]:
-    """What a view answers to."""
-    view = pattern.callback
-    if actions := getattr(view, "actions", None):
-        return {name.upper() for name in actions} - {"HEAD"}
-    kind = getattr(view, "view_class", None) or getattr(view, "cls", None)
-    if kind is None:
-        return {"GET"}
-    allowed = {name.upper() for name in kind.http_method_names}
-    if getattr(kind, "put", None) is ProcessFormView.put:
-        allowed.discard("PUT")  # Django's forms take it for a POST
-    return {name for name in METHODS if hasattr(kind, name.lower()) and name in allowed}
-
-
-def doors_there_are() -> set[str]:
-    return {
-        f"{method} {shape(path)}"
-        for path, pattern in patterns()
-        if not path.startswith(table.ADMIN) and getattr(pattern.callback, "cls", None) is not NotHere
-        for method in methods_of(pattern)
-    }
 
 
 def test_every_address_and_method_is_in_the_table_and_no_other():
@@ -111,14 +74,6 @@ def test_every_cell_names_every_role_once():
 
 
 # --- Walking
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Whatever is written here was never written."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def ask(client: Client, door: Door, things: dict, **headers: str):
@@ -278,18 +233,6 @@ def test_any_other_address_under_the_api_is_a_problem_document(centre):
 # --- The admin: one entry, all of its addresses
 
 
-def admin_addresses(centre: Centre) -> list[str]:
-    """Each address of the admin with an existing row's id where it takes one."""
-    found = []
-    for path, _ in patterns():
-        if path.startswith(table.ADMIN) and "(?P<url>" not in path and "content_type_id" not in path:
-            model = path.removeprefix(table.ADMIN).split("/")[1:2]
-            pk = {"user": centre.own["user"], "agent": centre.own["agent"], "channel": centre.own["channel"]}
-            filled = re.sub(r"\(\?P<app_label>[^)]*\)", "crm", path)
-            found.append(re.sub(r"<[^>]+>", str(pk.get(model[0] if model else "", 1)), filled))
-    return found
-
-
 def test_the_admin_is_for_administrators_whatever_flags_others_have(centre):
     wrong = []
     flagged = make.make_user(Role.SUPERVISOR, is_staff=True, is_superuser=True)
@@ -322,12 +265,6 @@ GOOD = {
     "created_at": "2026-01-01T10:00:00Z",
     "author": {"id": "a"},
 }
-
-
-def signed(body: bytes, secret: str) -> tuple[bytes, bytes]:
-    stamp = str(int(time.time()))
-    mac = hmac.new(secret.encode(), stamp.encode() + b"." + body, sha256).hexdigest()
-    return (b"x-earshot-signature", f"t={stamp},v1={mac}".encode())
 
 
 async def knock(method: str, path: str, headers: list, body: bytes = b"") -> int:
@@ -363,17 +300,6 @@ def test_the_plain_doors_answer_as_the_table_says(transactional_db, monkeypatch,
     asyncio.run(with_an_intake_of_its_own(monkeypatch, story))
     assert Channel.objects.get(pk=channel.pk).deliveries.count() == 1
     assert not other.deliveries.exists()
-
-
-async def with_an_intake_of_its_own(monkeypatch, story) -> None:
-    """The door's connection belongs to one loop."""
-    own = intake.Intake()
-    monkeypatch.setattr(asgi, "intake", own)
-    try:
-        await story()
-    finally:
-        if own._connection:
-            await own._connection.close()
 
 
 def test_each_role_gets_the_tables_answer_at_each_socket(running):
