@@ -5,11 +5,14 @@ import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+from django.core.management import execute_from_command_line, load_command_class
 
 from crm.launcher import services_for
 from crm.management.commands.up import Command as Up
 from crm.processes import LaunchError
+
+# Arithmetic over pipes and files needs no apps, and starts in a third of the time without them.
+PURE = {"staffing", "forecast", "routerpipe"}
 
 
 def main() -> None:
@@ -20,6 +23,8 @@ def main() -> None:
                 Up().run_from_argv(
                     sys.argv
                 )  # its children load the apps; it only watches, so it starts at once
+            elif sys.argv[1:2] and sys.argv[1] in PURE:
+                load_command_class("routing", sys.argv[1]).run_from_argv(sys.argv)
             else:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, LaunchError) as error:
