@@ -1,4 +1,4 @@
-"""Settings of a test run: a fast hasher, pushes in memory, tasks at once, no WhiteNoise."""
+"""Settings of a test run: a fast hasher, pushes in memory, tasks at once."""
 
 import os
 import tempfile
@@ -21,10 +21,8 @@ for name in (
     os.environ.pop(name, None)
 
 from crm.settings import *  # noqa: E402, F403
-from crm.settings import MIDDLEWARE  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]
 HUB_IN_MEMORY = True
 LEADER_LOCK = False
 CELERY_TASK_ALWAYS_EAGER = True

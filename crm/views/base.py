@@ -12,7 +12,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.gzip import gzip_page
 
 from crm.access import Permission, require
 from crm.errors import DomainError, NotAllowed
@@ -47,6 +49,7 @@ def panels_of(interaction_ids: list[int], user: User) -> dict[int, dict[str, Any
     return merged
 
 
+@method_decorator(gzip_page, name="dispatch")
 class Page(View):
     """A page for people: asks access, calls its `context`, renders. Refusals become pages of their own."""
 
