@@ -18,8 +18,22 @@ from django.utils import timezone
 from crm.access import Permission, may
 from crm.choices import Role
 from crm.connectors import base
-from crm.models import ApiToken, Brand, Channel, ChannelAccount, Code, Macro, Team, User
-from crm.services import tokens
+from crm.errors import InvalidInput
+from crm.models import (
+    ApiToken,
+    Brand,
+    BusinessCalendar,
+    Channel,
+    ChannelAccount,
+    Code,
+    Holiday,
+    Macro,
+    SlaPolicy,
+    StatusName,
+    Team,
+    User,
+)
+from crm.services import slas, tokens
 
 SECRETS = ("token", "secret", "previous_secret")
 
@@ -317,3 +331,141 @@ class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
         for token in queryset:
             tokens.revoke(token)
         self.message_user(request, "Revoked. Clients that use them are refused from now on.")
+
+
+class PreviewedForm(forms.ModelForm):
+    """Says on request which deadlines it would move; nothing is saved meanwhile."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "_preview" in self.data and not self.errors:
+            changed = self.Meta.model(pk=self.instance.pk)
+            for name, value in cleaned.items():
+                setattr(changed, name, value)
+            raise forms.ValidationError(_moved(slas.preview(changed, **self.beside())))
+        return cleaned
+
+    def beside(self) -> dict[str, Any]:
+        """What the preview needs beside the fields."""
+        return {}
+
+
+def _moved(found: list[dict]) -> list[str]:
+    def at(instant: Any) -> str:
+        return timezone.localtime(instant).strftime("%d %b %H:%M") if instant else "no deadline"
+
+    lines = [
+        f"#{1000 + one['ticket']} {one['kind'].replace('_', ' ')}: {at(one['due_at'])} → {at(one['would_be'])}"
+        for one in found
+    ]
+    return [f"Not saved yet. Deadlines of open tickets that would move: {len(lines)}", *lines[:20]]
+
+
+class CalendarForm(PreviewedForm):
+    class Meta:
+        model = BusinessCalendar
+        fields = ("name", "slug", "zone", "week")
+
+    def clean_week(self) -> Any:
+        return _reckoned("week", "UTC", self.cleaned_data["week"])
+
+    def clean_zone(self) -> str:
+        return _reckoned("zone", self.cleaned_data["zone"], {})
+
+    def beside(self) -> dict[str, Any]:
+        known = self.instance.holidays.all() if self.instance.pk else ()
+        return {"holidays": [(one.day, one.spans) for one in known]}
+
+
+class HolidayForm(forms.ModelForm):
+    class Meta:
+        model = Holiday
+        fields = ("day", "name", "spans")
+
+    def clean_spans(self) -> Any:
+        _reckoned("week", "UTC", {"0": self.cleaned_data["spans"] or []})
+        return self.cleaned_data["spans"] or []
+
+
+def _reckoned(field: str, zone: str, week: Any) -> Any:
+    """The value of the field, or what is wrong with it."""
+    try:
+        slas.check_calendar(zone, week)
+    except InvalidInput as error:
+        raise forms.ValidationError(list(error.extra["errors"].values())) from error
+    return week if field == "week" else zone
+
+
+class Promises(Configuration):
+    """What changes promises has the clocks of open tickets replayed."""
+
+    change_form_template = "admin/previewed_form.html"
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        count = slas.recompute(by=request.user)
+        self.message_user(request, f"The clocks of {count} open tickets are replayed.")
+
+
+class HolidayInline(admin.TabularInline):
+    """Dates with hours of their own; none is closed."""
+
+    model = Holiday
+    form = HolidayForm
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Permission.CONFIGURE)
+
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+
+@admin.register(BusinessCalendar)
+class BusinessCalendarAdmin(Promises, admin.ModelAdmin):
+    """When we work."""
+
+    form = CalendarForm
+    list_display = ("name", "slug", "zone")
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (HolidayInline,)
+
+
+class SlaPolicyForm(PreviewedForm):
+    class Meta:
+        model = SlaPolicy
+        fields = (
+            "name", "slug", "place", "is_active", "brand", "channel_kind", "priority", "customer", "vip_only", "calendar",
+            "first_response", "next_response", "resolution", "warn_percent", "pauses_for_customer",
+        )  # fmt: skip
+
+
+@admin.register(SlaPolicy)
+class SlaPolicyAdmin(Promises, admin.ModelAdmin):
+    """What is promised to whom: the first in order that fits a ticket is its own."""
+
+    form = SlaPolicyForm
+    list_display = (
+        "name",
+        "place",
+        "brand",
+        "channel_kind",
+        "priority",
+        "first_response",
+        "resolution",
+        "is_active",
+    )
+    list_filter = ("is_active", "brand")
+    list_select_related = ("brand",)
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+    raw_id_fields = ("customer",)
+
+
+@admin.register(StatusName)
+class StatusNameAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """Names of our own for the statuses of tickets."""
+
+    list_display = ("name", "status", "place", "retired")
+    list_filter = ("status", "retired")
+    search_fields = ("name",)

@@ -25,6 +25,7 @@ from crm.choices import (
 from crm.errors import Conflict, DomainError
 from crm.models import (
     Brand,
+    BusinessCalendar,
     Channel,
     ChannelAccount,
     Code,
@@ -33,6 +34,8 @@ from crm.models import (
     Interaction,
     Macro,
     Message,
+    SlaPolicy,
+    StatusName,
     Team,
     Ticket,
     User,
@@ -81,6 +84,7 @@ def seed() -> dict[str, int]:
             Queue.objects.get_or_create(slug=one["slug"], defaults={**fields, "team": teams[one["team"]]})
         channels = {one["slug"]: _channel(one, brands) for one in centre["channels"]}
         _codes(centre)
+        _promises()
         for slug, title, families in (
             ("floor", "Customer care, today", []),
             ("social", "Social, today", ["social", "message"]),
@@ -91,6 +95,47 @@ def seed() -> dict[str, int]:
                 _customer(one, brands, channels, users)
     register_callbacks()
     return {"users": len(users), "channels": len(channels), "customers": Customer.objects.count()}
+
+
+def _promises() -> None:
+    """Office hours, and what is promised: more to customers of value, around the clock to who cries for help in public."""
+    office, _ = BusinessCalendar.objects.get_or_create(
+        slug="office",
+        defaults={
+            "name": "Office hours",
+            "zone": "Europe/Berlin",
+            "week": {str(day): [["08:00", "20:00"]] for day in range(5)} | {"5": [["09:00", "16:00"]]},
+        },
+    )
+    for slug, name, place, fields in (
+        (
+            "vip",
+            "Customers of value",
+            10,
+            {"vip_only": True, "first_response": 30, "next_response": 30, "resolution": 480},
+        ),
+        (
+            "public",
+            "Public posts",
+            20,
+            {"channel_kind": ChannelKind.X, "first_response": 60, "next_response": 60},
+        ),
+        (
+            "standard",
+            "Everybody",
+            90,
+            {"calendar": office, "first_response": 240, "next_response": 480, "resolution": 1440},
+        ),
+    ):
+        SlaPolicy.objects.get_or_create(slug=slug, defaults={"name": name, "place": place, **fields})
+    for place, (status, name) in enumerate(
+        (
+            ("waiting_on_us", "With the workshop"),
+            ("waiting_on_us", "With accounting"),
+            ("waiting_on_customer", "Photo asked for"),
+        )
+    ):
+        StatusName.objects.get_or_create(name=name, defaults={"status": status, "place": place})
 
 
 def _person(one: dict, teams: dict[str, Team], skills: dict[str, Skill]) -> User:
