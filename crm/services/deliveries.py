@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from django.db import DatabaseError, OperationalError, transaction
@@ -209,7 +209,13 @@ def _judge(inbounds: list[Inbound]) -> None:
         for one in judged
     ]
     for one, judgement in zip(judged, judging.judge(texts), strict=True):
-        one.judgement = judgement
+        one.judgement = _placed(judgement, len(one.item.title) + 1) if one.item.title else judgement
+
+
+def _placed(judgement: judging.Judgement, headed: int) -> judging.Judgement:
+    """The words that carry tone by their places in the text alone, without those of its title of `headed` characters."""
+    places = [[start - headed, end - headed, *rest] for start, end, *rest in judgement.sentiment_words]
+    return replace(judgement, sentiment_words=[place for place in places if place[0] >= 0])
 
 
 def _write(inbounds: list[Inbound]) -> None:

@@ -1,6 +1,7 @@
 """One contact on one channel: opened, joined, re-opened and folded by what arrives; assigned and closed by people."""
 
 import math
+import re
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -33,6 +34,7 @@ _FAMILY = {
     ItemKind.EMAIL: Family.MAIL,
     ItemKind.FAX: Family.MAIL,
 }
+_ADDRESSED = re.compile(r"^(?:\.?@\w+[\s,:!-]*)+")  # whom a post speaks to says nothing about its subject
 
 
 def receive(inbounds: list[Inbound]) -> None:
@@ -186,6 +188,7 @@ def _insert_tickets(opened: list[Contact], continued: dict[int, int], contacts: 
 
 def _subject(inbound: Inbound) -> str:
     line = (inbound.item.title or inbound.item.text).strip().split("\n", 1)[0]
+    line = _ADDRESSED.sub("", line) or line
     return line[:160] or f"{inbound.item.kind} on {inbound.channel.name}"[:160]
 
 

@@ -193,3 +193,21 @@ def test_an_offer_goes_to_the_agent_and_capacity_holds(channel):
     first = Assignment.objects.first()
     assert first.explanation["parts"] and first.explanation["candidates"]
     assert abs(sum(first.explanation["parts"].values()) - first.score) < 1e-6
+
+
+def test_tone_is_marked_in_the_text_and_not_where_it_would_be_behind_the_title(channel):
+    feed(channel, item("m1", text="this is terrible", title="Router keeps restarting"))
+    message = Message.objects.get()
+    assert message.sentiment_words
+    assert {message.text[start:end] for start, end, *_ in message.sentiment_words} == {"terrible"}
+
+
+def test_a_subject_does_not_begin_with_whom_it_speaks_to(channel):
+    feed(
+        channel,
+        item("s1", text="@brand @other: my internet is down, please help"),
+        item("s2", author="c2", text="@brand"),
+    )
+    subjects = set(Ticket.objects.values_list("subject", flat=True))
+    assert "my internet is down, please help" in subjects
+    assert "" not in subjects
