@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -288,6 +289,23 @@ def answers_sql(sockets: Path) -> bool:
     return True
 
 
+def check_database(url: str) -> None:
+    """Refuse a server of one's own that does not answer, is too old, or does not keep text as UTF-8."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as link:
+            version, encoding = link.info.server_version, link.info.parameter_status("server_encoding")
+    except psycopg.Error as error:  # libpq's words name host and user, never the password
+        raise LaunchError(f"The PostgreSQL of DATABASE_URL cannot be used: {str(error).strip()}") from error
+    if version < OLDEST_MAJOR * 10_000:
+        raise LaunchError(
+            f"DATABASE_URL leads to PostgreSQL {version // 10_000}; Earshot needs {OLDEST_MAJOR} or newer."
+        )
+    if encoding != "UTF8":
+        raise LaunchError(
+            f"The database of DATABASE_URL keeps text as {encoding}; Earshot needs one with ENCODING 'UTF8'."
+        )
+
+
 def database_url(sockets: Path) -> str:
     return f"postgres://earshot@/earshot?host={sockets}"
 
@@ -333,6 +351,21 @@ def answers_ping(path: Path) -> bool:
             return link.recv(64).startswith(b"+PONG")
     except OSError:
         return False
+
+
+def answers_at(url: str) -> bool:
+    """Whether anybody listens at an address such as redis://host:6379/0 or unix:///path."""
+    where = urlsplit(url)
+    try:
+        if where.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(3)
+                link.connect(where.path)
+        else:
+            socket.create_connection((where.hostname or "localhost", where.port or 6379), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def start_valkey(service: Service, home: Path) -> None:

@@ -23,8 +23,13 @@ def home_folder() -> Path:
 
 def prepare_home(home: Path) -> None:
     """As root the folder may be passed, not read: the user who runs PostgreSQL must reach its data."""
-    home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    (home / "logs").mkdir(mode=0o700, exist_ok=True)
+    try:
+        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        (home / "logs").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LaunchError(
+            f"EARSHOT_HOME={str(home)!r} is not usable: it should be a folder that this user may make and write into."
+        ) from error
 
 
 @contextmanager

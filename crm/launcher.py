@@ -1,5 +1,6 @@
 """`manage.py up`: starts PostgreSQL, Valkey, migrations, conveyor, web and worker in order, watches and stops them."""
 
+import errno
 import fcntl
 import http.client
 import logging
@@ -228,6 +229,8 @@ class House:
 
     def start(self) -> None:
         self.stores.start()
+        if (own := os.environ.get("REDIS_URL")) and not parts.answers_at(own):
+            note("REDIS_URL does not answer: until it does, replies wait and news comes late.", always=True)
         # Prometheus knows that counters begin again.
         shutil.rmtree(self.counted, ignore_errors=True)
         self.counted.mkdir(mode=0o700)
@@ -244,7 +247,9 @@ class House:
         return self.plan.demo and "simnet" in self.plan.commands
 
     def migrate(self) -> None:
-        url = os.environ.get("DATABASE_URL") or self.stores.services["database_url"]
+        if own := os.environ.get("DATABASE_URL"):
+            parts.check_database(own)
+        url = own or self.stores.services["database_url"]
         if not is_migrated(self.plan.home, url):
             note("Bringing the database up to date…")
             self.manage("migrate", "--noinput").run_once()
@@ -385,9 +390,9 @@ def stopping_by_signal() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
 
-def note(line: str) -> None:
-    """Progress for a person who waits; silent in a pipe."""
-    if sys.stderr.isatty():
+def note(line: str, always: bool = False) -> None:
+    """Progress for a person who waits; silent in a pipe unless it is a warning."""
+    if always or sys.stderr.isatty():
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -410,6 +415,10 @@ def bound(host: str, port: int) -> socket.socket:
         listener.bind((host.strip("[]"), port))
     except OSError as error:
         listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise LaunchError(
+                f"HOST={host!r} is not usable: it should be an address of this machine."
+            ) from error
         raise LaunchError(
             f"{host}:{port} cannot be used ({error.strerror}): choose another with --port."
         ) from error

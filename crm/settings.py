@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import secrets
 from hashlib import sha256
 from importlib.metadata import version
@@ -79,6 +80,37 @@ def hide_password(url: str) -> str:
     return f"{head.split('://')[0]}://…@{tail}" if at else url
 
 
+def env_folder(name: str, default: Path) -> Path:
+    """A folder of ours, made if it is not there."""
+    folder = Path(env_str(name, str(default))).expanduser().absolute()
+    try:
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise malformed(name, str(folder), "a folder that this user may make and write into")
+    return folder
+
+
+def env_hosts(name: str, default: list[str]) -> list[str]:
+    """Names of hosts, comma-separated; a leading dot means all below, a star means any."""
+    words = env_list(name, default)
+    for word in words:
+        if not re.fullmatch(r"\*|\.?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", word):
+            raise malformed(name, word, "names such as care.example.com, without scheme, port and path")
+    return words
+
+
+def env_origins(name: str, default: list[str]) -> list[str]:
+    """Origins, comma-separated."""
+    words = env_list(name, default)
+    for word in words:
+        if not re.fullmatch(r"https?://(\*\.)?[A-Za-z0-9_.:\[\]-]+", word):
+            raise malformed(name, word, "origins such as https://care.example.com, without path")
+    return words
+
+
 def env_networks(name: str) -> list[str]:
     """Addresses or networks such as 10.0.0.0/8, comma-separated."""
     words = env_list(name, [])
@@ -90,9 +122,13 @@ def env_networks(name: str) -> list[str]:
     return words
 
 
-def env_secret(name: str, kept_in: Path | None) -> str:
+def env_secret(name: str, kept_in: Path | None, shortest: int = 1) -> str:
     """A secret from the environment; else made once and kept in a file only we can read."""
     if value := env_str(name):
+        if len(value) < shortest:  # not shown: it may be a secret all the same
+            raise ImproperlyConfigured(
+                f"{name} is not usable: it should be a long random text of at least {shortest} characters."
+            )
         return value
     if kept_in is None:
         raise ImproperlyConfigured(
@@ -105,7 +141,6 @@ def env_secret(name: str, kept_in: Path | None) -> str:
 
 def keep_secret(path: Path, value: str) -> None:
     """Write whole or not at all: two processes that start at once must agree on one secret."""
-    path.parent.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(value + "\n")
     draft.chmod(0o600)
@@ -126,13 +161,13 @@ def is_loopback(host: str) -> bool:
 
 # --- Where things are
 
-HOME = Path(env_str("EARSHOT_HOME", str(BASE_DIR / ".earshot"))).expanduser().absolute()
+HOME = env_folder("EARSHOT_HOME", BASE_DIR / ".earshot")
 HOST = env_str("HOST", "127.0.0.1")
 PORT = env_int("PORT", 8000, high=65535)
 PUBLIC_URL = env_url("PUBLIC_URL", f"http://127.0.0.1:{PORT}/", ("http", "https")).rstrip("/") + "/"
 PUBLIC = urlsplit(PUBLIC_URL)
 if not PUBLIC.hostname:
-    raise malformed("PUBLIC_URL", PUBLIC_URL, "an address such as https://care.example.com/")
+    raise malformed("PUBLIC_URL", env_str("PUBLIC_URL"), "an address such as https://care.example.com/")
 HTTPS = PUBLIC.scheme == "https"
 
 # The launcher tells each process what it is: web, conveyor, worker, simnet or command.
@@ -153,12 +188,9 @@ SERVICES = running_services()
 
 DEBUG = env_bool("DEBUG", False)
 OWN_DATABASE = bool(env_str("DATABASE_URL"))
-SECRET_KEY = env_secret("SECRET_KEY", None if OWN_DATABASE else HOME / "secret_key")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", sorted({PUBLIC.hostname, "127.0.0.1", "localhost", "[::1]"}))
-CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [f"{PUBLIC.scheme}://{PUBLIC.netloc}"])
-for origin in CSRF_TRUSTED_ORIGINS:
-    if urlsplit(origin).scheme not in {"http", "https"}:
-        raise malformed("CSRF_TRUSTED_ORIGINS", origin, "origins such as https://care.example.com")
+SECRET_KEY = env_secret("SECRET_KEY", None if OWN_DATABASE else HOME / "secret_key", shortest=32)
+ALLOWED_HOSTS = env_hosts("ALLOWED_HOSTS", sorted({PUBLIC.hostname, "127.0.0.1", "localhost", "[::1]"}))
+CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS", [f"{PUBLIC.scheme}://{PUBLIC.netloc}"])
 # Only these may say who the caller was (X-Forwarded-*); the launcher hands the list to the server.
 TRUSTED_PROXIES = env_networks("TRUSTED_PROXIES")
 WEB_PROCESSES = env_int("WEB_PROCESSES", 2, low=1, high=64)
@@ -409,6 +441,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(HOME / "mail")
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'filebased'}.EmailBackend"
 DEFAULT_FROM_EMAIL = env_str("DEFAULT_FROM_EMAIL", f"earshot@{PUBLIC.hostname}")
+if "@" not in DEFAULT_FROM_EMAIL:
+    raise malformed("DEFAULT_FROM_EMAIL", DEFAULT_FROM_EMAIL, "an address such as care@example.com")
 
 # --- The work itself
 

@@ -161,6 +161,18 @@ def test_the_simulated_networks_keep_their_port(tmp_path):
     assert launcher.kept_port(tmp_path / "port") == first
 
 
+def test_a_host_that_is_not_this_machine_is_refused_by_name():
+    for host in ("192.0.2.1", "no such host"):
+        with pytest.raises(LaunchError, match=f"HOST='{host}' is not usable"):
+            launcher.bound(host, 0)
+
+
+def test_a_home_that_cannot_be_made_is_refused_by_name(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LaunchError, match="EARSHOT_HOME=.*a folder that this user may make"):
+        home.prepare_home(tmp_path / "file")
+
+
 def test_a_taken_port_is_refused_in_words():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(LaunchError, match="choose another with --port"):
@@ -220,6 +232,37 @@ def test_the_embedded_servers_listen_on_private_sockets_only(services):
 def test_text_search_sees_letters_beyond_ascii(services):
     with psycopg.connect(services["database_url"]) as link:
         assert link.execute("SELECT lower('ÉÜ'), 'ü' ~ '^[[:alpha:]]$'").fetchone() == ("éü", True)
+
+
+def test_a_database_of_ones_own_that_cannot_be_used_is_refused_in_words(services):
+    refused = [
+        ("postgres://me:hush@127.0.0.1:1/care", "port 1 failed"),
+        ("postgres://me:hush@127.0.0.1/care?colour=red", "colour"),
+    ]
+    url, made = (
+        services["database_url"],
+        "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0",
+    )
+    with psycopg.connect(url, autocommit=True) as link:
+        link.execute(made.replace("LOCALE", "LOCALE_PROVIDER libc LOCALE"))
+    refused.append((url.replace("/earshot?", "/ascii?"), "keeps text as SQL_ASCII"))
+    for address, words in refused:
+        with pytest.raises(LaunchError, match=words) as refusal:
+            embedded.check_database(address)
+        assert "hush" not in str(refusal.value)
+    embedded.check_database(url)
+
+
+def test_an_older_postgresql_is_refused(services, monkeypatch):
+    monkeypatch.setattr(embedded, "OLDEST_MAJOR", 99)
+    with pytest.raises(LaunchError, match="Earshot needs 99 or newer"):
+        embedded.check_database(services["database_url"])
+
+
+def test_whether_a_redis_of_ones_own_answers_is_seen(services):
+    assert embedded.answers_at(services["redis_url"])
+    assert not embedded.answers_at("redis://:hush@127.0.0.1:1/0")
+    assert not embedded.answers_at("unix:///nowhere.sock")
 
 
 def test_a_second_command_uses_the_services_of_the_first(services):

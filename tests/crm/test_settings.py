@@ -1,6 +1,8 @@
 """The settings: read from the environment, refusing what they cannot use by name, value and what it should be."""
 
 import os
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,66 @@ def settings_with(home: Path, **environ: str) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+# A wrong value for each way in which a setting is read, and what the refusal says.
+WRONG = {
+    "env_int": ("many", "a whole number from"),
+    "env_bool": ("maybe", "1 or 0"),
+    "env_url": ("nowhere.example", "an address that begins with"),
+    "env_networks": ("proxy.local", "an IP address or network"),
+    "env_hosts": ("https://care.example.com", "names such as"),
+    "env_origins": ("care.example.com", "origins such as"),
+    "env_folder": ("/dev/null/home", "a folder that"),
+}
+SOURCE = (ROOT / "crm" / "settings.py").read_text()
+READ = sorted(set(re.findall(r'(env_[a-z]+)\(\s*"([A-Z_]+)"', SOURCE)))
+# Any text will do for these, or a test below refuses them in its own words.
+FREE = {"HOST", "DEMO_PASSWORD", "EARSHOT_ROLE", "EMAIL_HOST", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"}
+OWN_WORDS = {
+    "LOG_LEVEL": ("LOUD", "DEBUG, INFO"),
+    "DEFAULT_FROM_EMAIL": ("nobody", "an address such as"),
+    "SECRET_KEY": ("short", "at least 32 characters"),
+    "PUBLIC_URL": ("https://", "an address such as"),
+    "CSRF_TRUSTED_ORIGINS": ("https://care.example.com/path", "without path"),
+    "DATABASE_URL": ("postgres://db:port/care", "an address that begins with"),
+}
+
+
+def read_here(monkeypatch, home: Path, **environ: str) -> dict:
+    """The settings as they would be read with this environment."""
+    for _, name in READ:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"EARSHOT_HOME": str(home), "SECRET_KEY": "long " * 10} | environ).items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(ROOT / "crm" / "settings.py"))
+
+
+@pytest.mark.parametrize(("how", "name"), [pair for pair in READ if pair[0] in WRONG])
+def test_every_setting_refuses_a_wrong_value_by_name_value_and_wish(monkeypatch, tmp_path, how, name):
+    value, wish = WRONG[how]
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_here(monkeypatch, tmp_path, **{"DEMO": "1", name: value})
+    assert str(refusal.value).startswith(f"{name}='{value}' is not usable: it should be ")
+    assert wish in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", OWN_WORDS)
+def test_what_has_rules_of_its_own_is_refused_in_its_own_words(monkeypatch, tmp_path, name):
+    value, wish = OWN_WORDS[name]
+    with pytest.raises(ImproperlyConfigured, match=f"^{name}.*{wish}"):
+        read_here(monkeypatch, tmp_path, **{name: value})
+
+
+def test_no_setting_is_read_in_a_way_that_these_tests_do_not_know(monkeypatch, tmp_path):
+    assert {name for how, name in READ if how not in WRONG} <= FREE | set(OWN_WORDS)
+    assert read_here(monkeypatch, tmp_path)["HOME"] == tmp_path
+
+
+def test_the_readme_names_every_setting():
+    table = (ROOT / "README.md").read_text().split("## Settings")[1].split("\n## ")[0]
+    internal = {"EARSHOT_ROLE", "LEADER_LOCK", "SIMNET_URL"}  # between our own processes, or for tests
+    assert [name for _, name in READ if name not in internal and f"`{name}`" not in table] == []
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "1.5", "70000", "１２", "1e3"])
