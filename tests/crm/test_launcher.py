@@ -239,12 +239,11 @@ def test_a_database_of_ones_own_that_cannot_be_used_is_refused_in_words(services
         ("postgres://me:hush@127.0.0.1:1/care", "port 1 failed"),
         ("postgres://me:hush@127.0.0.1/care?colour=red", "colour"),
     ]
-    url, made = (
-        services["database_url"],
-        "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0",
-    )
+    url = services["database_url"]
     with psycopg.connect(url, autocommit=True) as link:
-        link.execute(made.replace("LOCALE", "LOCALE_PROVIDER libc LOCALE"))
+        link.execute(
+            "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
     refused.append((url.replace("/earshot?", "/ascii?"), "keeps text as SQL_ASCII"))
     for address, words in refused:
         with pytest.raises(LaunchError, match=words) as refusal:
