@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.installed
 TESTING := .venv/.installed-tests
 
-.PHONY: run test check bench drill lock clean
+.PHONY: run test check bench drill openapi lock clean
 .DEFAULT_GOAL := run
 
 # uv does not read pip's settings: hand it the index pip would use, and the machine's own certificates. It is quick where
@@ -35,6 +35,10 @@ check: $(TESTING)
 	DEMO=0 PUBLIC_URL=https://earshot.example.com/ $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check_templates
+
+# The API's document, committed as it is made: a test compares the two.
+openapi: $(TESTING)
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 bench: $(TESTING)
 	@exec $(BIN)/python -m bench

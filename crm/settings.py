@@ -358,6 +358,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Earshot",
     "DESCRIPTION": "Customers, conversations, tickets, routing and reports of one contact centre.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "crm.api.schema.add_plain_doors",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -366,6 +371,9 @@ SPECTACULAR_SETTINGS = {
     # Several nouns have a state or status of their own: each list gets its own name.
     "ENUM_NAME_OVERRIDES": {
         "ChannelKindEnum": "crm.choices.ChannelKind",
+        "TicketKindEnum": "crm.choices.TicketKind",
+        "LinkKindEnum": "crm.choices.LinkKind",
+        "ClockKindEnum": "crm.choices.ClockKind",
         "AudienceEnum": "crm.choices.Audience",
         "DeliveryStateEnum": "crm.choices.DeliveryState",
         "MessageStateEnum": "crm.choices.MessageState",

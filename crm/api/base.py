@@ -42,6 +42,7 @@ from rest_framework.views import APIView, set_rollback
 from rest_framework.viewsets import GenericViewSet
 
 from crm import live
+from crm.api.schema import Schema
 from crm.errors import DomainError, NotAllowed, NotFound
 from crm.models import ApiToken
 from crm.services import idempotency, tokens
@@ -482,6 +483,7 @@ class Door(APIView):
     renderer_classes = [OrjsonRenderer]
     parser_classes = [StrictJSONParser]
     content_negotiation_class = AlwaysJSON
+    schema = Schema()
     noun = ""
 
     def scopes(self) -> tuple[str, ...]:
