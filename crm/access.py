@@ -18,6 +18,7 @@ class Permission(StrEnum):
     REPLY = "reply"
     NOTE = "note"
     CLOSE = "close"
+    MERGE = "merge"  # customers found to be one person, and its undoing
     TRIAGE = "triage"  # verdicts and corrections
     SUPERVISE = "supervise"  # boards, other people's presence, reassign
     WATCH_BOARDS = "watch_boards"
@@ -31,7 +32,7 @@ class Permission(StrEnum):
 
 _AGENT = {
     Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.WORK, Permission.REPLY, Permission.NOTE,
-    Permission.CLOSE, Permission.TRIAGE,
+    Permission.CLOSE, Permission.TRIAGE, Permission.MERGE,
 }  # fmt: skip
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,

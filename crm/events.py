@@ -45,6 +45,13 @@ class MessagesMoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitiesMoved(Fact):
+    """Identities belong to this customer now, by a merge or its undoing; what hangs on them follows."""
+
+    customer_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived(Fact):
     """The customer wrote into an open interaction."""
 

@@ -1,7 +1,7 @@
 """What the distributor does when the floor says something."""
 
-from crm.bus import on
-from crm.events import InteractionClosed, InteractionOpened, InteractionsFolded
+from crm.bus import after, on
+from crm.events import IdentitiesMoved, InteractionClosed, InteractionOpened, InteractionsFolded
 from routing.services import assignments, work_items
 
 
@@ -21,3 +21,10 @@ def end_closed(facts: tuple[InteractionClosed, ...]) -> None:
 def end_folded(facts: tuple[InteractionsFolded, ...]) -> None:
     """The older interaction carries the work."""
     assignments.end_withdrawn(work_items.withdraw([fact.interaction_id for fact in facts]))
+
+
+@on(IdentitiesMoved)
+@after(IdentitiesMoved)
+def follow_customers(facts: tuple[IdentitiesMoved, ...]) -> None:
+    """Work knows its customer. Again after commit, for what somebody else had in hand meanwhile."""
+    work_items.follow_customers([fact.customer_id for fact in facts])

@@ -6,6 +6,7 @@ from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
 from crm.models.interactions import Interaction, ThreadRef
+from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
@@ -30,7 +31,9 @@ __all__ = [
     "Interaction",
     "LiveEvent",
     "Macro",
+    "Merge",
     "Message",
+    "MovedRow",
     "NameWord",
     "SlaPolicy",
     "StatusName",

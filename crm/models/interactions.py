@@ -13,7 +13,7 @@ from crm.querysets import InteractionQuerySet
 
 
 class Interaction(models.Model):
-    """The unit that is routed and measured: one customer in one thread of one channel."""
+    """The unit that is routed and measured: one customer, by one identity, in one thread of one channel."""
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="interactions")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="interactions")
@@ -56,7 +56,7 @@ class Interaction(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["thread", "customer", "audience"],
+                fields=["thread", "identity", "audience"],
                 condition=Q(folded_into=None),
                 name="interaction_once",
             ),

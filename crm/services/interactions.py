@@ -78,6 +78,7 @@ def _open(inbound: Inbound, threads: Threads, interaction_id: int, ticket_id: in
     contact = Contact(
         id=interaction_id,
         thread=inbound.thread,
+        identity_id=inbound.identity_id,
         customer_id=inbound.customer_id,
         audience=item.audience,
         channel_id=inbound.channel.id,

@@ -2,6 +2,9 @@
 
 Every thread is a number. Ids of items (`i:`), of their parents and of conversations (`c:`) point to it through ThreadRef.
 An item that ties two threads together makes them one: the lower number stays.
+
+In a thread each author, by his identity, has a contact of his own. Two identities of one customer keep two: so an answer
+leaves to whom it answers, and customers that were merged can be parted again (`merges`).
 """
 
 from collections import defaultdict
@@ -20,10 +23,10 @@ JOIN crm_threadref r ON r.channel_id = k.channel_id AND r.external_id = k.extern
 """
 
 _CONTACTS = """
-SELECT id, thread, customer_id, audience, channel_id, status, loose, first_message_at, last_message_at, ticket_id,
+SELECT id, thread, identity_id, customer_id, audience, channel_id, status, loose, first_message_at, last_message_at, ticket_id,
        assigned_to_id, closed_at, waiting_since, opened_at
 FROM crm_interaction
-WHERE folded_into_id IS NULL AND (thread = ANY(%s) OR (customer_id = ANY(%s) AND status = 'open'))
+WHERE folded_into_id IS NULL AND (thread = ANY(%s) OR (identity_id = ANY(%s) AND status = 'open'))
 ORDER BY id
 """
 
@@ -44,6 +47,7 @@ class Contact:
 
     id: int
     thread: int
+    identity_id: int
     customer_id: int
     audience: str
     channel_id: int
@@ -71,8 +75,9 @@ class Threads:
         self._refs: dict[tuple[int, str], int] = {}
         self._fresh: list[int] = []
         self.merged: set[int] = set()
+        # By thread, identity and audience.
         self.contacts: dict[tuple[int, int, str], list[Contact]] = defaultdict(list)
-        self._by_customer: dict[tuple[int, int, str], list[Contact]] = defaultdict(list)
+        self._by_author: dict[tuple[int, int, str], list[Contact]] = defaultdict(list)
         self._window = timedelta(seconds=settings.JOIN_WINDOW)
         self._stored_refs: dict[tuple[int, str], int] = {}
         self._read(inbounds)
@@ -85,8 +90,8 @@ class Threads:
             ):
                 self._refs[channel, external_id] = thread
         self._stored_refs = dict(self._refs)
-        customers = sorted({inbound.customer_id for inbound in inbounds if inbound.customer_id})
-        for row in rows.run(_CONTACTS, (sorted(set(self._refs.values())), customers)):
+        authors = sorted({inbound.identity_id for inbound in inbounds if inbound.identity_id})
+        for row in rows.run(_CONTACTS, (sorted(set(self._refs.values())), authors)):
             contact = Contact(*row)
             contact.status = InteractionStatus(contact.status)
             self.remember(contact)
@@ -100,15 +105,15 @@ class Threads:
         return root
 
     def remember(self, contact: Contact) -> None:
-        """Make a contact findable by thread and by customer."""
-        self.contacts[self.find(contact.thread), contact.customer_id, contact.audience].append(contact)
-        self._by_customer[contact.customer_id, contact.channel_id, contact.audience].append(contact)
+        """Make a contact findable by thread and by author."""
+        self.contacts[self.find(contact.thread), contact.identity_id, contact.audience].append(contact)
+        self._by_author[contact.identity_id, contact.channel_id, contact.audience].append(contact)
 
     def place(self, inbound: Inbound) -> int:
         """Find or make the thread of an item, tying together what it links."""
         keys = keys_of(inbound)
         known = {self.find(self._refs[key]) for key in keys if key in self._refs}
-        if is_loose(inbound) and inbound.customer_id:
+        if is_loose(inbound) and inbound.identity_id:
             known |= {self.find(contact.thread) for contact in self._near(inbound)}
         root = min(known) if known else self._fresh.pop()
         for thread in known:
@@ -125,10 +130,10 @@ class Threads:
         itself joined by time and whose span this item touches.
         """
         at = inbound.item.created_at
-        key = (inbound.customer_id, inbound.channel.id, inbound.item.audience)
+        key = (inbound.identity_id, inbound.channel.id, inbound.item.audience)
         near = [
             contact
-            for contact in self._by_customer.get(key, ())
+            for contact in self._by_author.get(key, ())
             if contact.status == InteractionStatus.OPEN
             and contact.folded_into is None
             and contact.first_at - self._window <= at <= contact.last_at + self._window
@@ -154,7 +159,7 @@ class Threads:
 
     @staticmethod
     def _fold(group: list[Contact]) -> None:
-        """Of one customer's contacts in one thread the oldest stays; the younger are folded into it."""
+        """Of one author's contacts in one thread the oldest stays; the younger are folded into it."""
         group.sort(key=lambda contact: (contact.first_at, contact.id))
         oldest, *younger = group
         for contact in younger:
@@ -170,8 +175,8 @@ class Threads:
         del group[1:]
 
     def contact_for(self, inbound: Inbound) -> Contact | None:
-        """The customer's contact in the item's thread."""
-        group = self.contacts.get((self.find(inbound.thread), inbound.customer_id, inbound.item.audience))
+        """The author's contact in the item's thread."""
+        group = self.contacts.get((self.find(inbound.thread), inbound.identity_id, inbound.item.audience))
         return group[0] if group else None
 
     def contacts_in(self, thread: int) -> list[Contact]:
@@ -181,7 +186,7 @@ class Threads:
 
     def all_contacts(self) -> list[Contact]:
         """Every contact read or made, folded ones included."""
-        return [contact for group in self._by_customer.values() for contact in group]
+        return [contact for group in self._by_author.values() for contact in group]
 
     def write(self) -> None:
         """Store new references and move what hung on threads that are now part of another."""

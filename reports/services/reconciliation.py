@@ -11,9 +11,31 @@ CHECKS: dict[str, str] = {
         SELECT network, external_id FROM socialcare_mention GROUP BY 1, 2 HAVING count(*) > 1""",
     "one customer behind an identity": """
         SELECT i.id FROM crm_identity i LEFT JOIN crm_customer c ON c.id = i.customer_id WHERE c.id IS NULL""",
-    "one open contact of a customer in a thread": """
-        SELECT thread, customer_id, audience FROM crm_interaction WHERE folded_into_id IS NULL
+    "one open contact of an identity in a thread": """
+        SELECT thread, identity_id, audience FROM crm_interaction WHERE folded_into_id IS NULL
         GROUP BY 1, 2, 3 HAVING count(*) > 1""",
+    "a contact belongs to its identity's customer": """
+        SELECT i.id FROM crm_interaction i JOIN crm_identity y ON y.id = i.identity_id WHERE y.customer_id <> i.customer_id""",
+    "a contact's ticket is its customer's": """
+        SELECT i.id, t.id FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id WHERE t.customer_id <> i.customer_id""",
+    "a mention belongs to its author's customer": """
+        SELECT m.id FROM socialcare_mention m JOIN crm_identity y ON y.id = m.identity_id
+        WHERE y.customer_id <> m.customer_id""",
+    "a merged customer is an empty shell of one live merge": """
+        SELECT c.id FROM crm_customer c LEFT JOIN crm_merge g ON g.merged_id = c.id AND g.undone_at IS NULL
+        WHERE (c.merged_into_id IS DISTINCT FROM g.survivor_id) OR (c.merged_into_id IS NOT NULL AND (
+            EXISTS (SELECT 1 FROM crm_identity y WHERE y.customer_id = c.id)
+            OR EXISTS (SELECT 1 FROM crm_interaction i WHERE i.customer_id = c.id)
+            OR EXISTS (SELECT 1 FROM crm_ticket t WHERE t.customer_id = c.id)))""",
+    "merges lead to a customer and never in a circle": """
+        WITH RECURSIVE up(id, at) AS (
+            SELECT id, merged_into_id FROM crm_customer WHERE merged_into_id IS NOT NULL
+            UNION SELECT up.id, c.merged_into_id FROM up JOIN crm_customer c ON c.id = up.at WHERE c.merged_into_id IS NOT NULL
+        ) SELECT id FROM up WHERE id = at""",
+    "a reply stands in the contact whose post it answers": """
+        SELECT m.id FROM crm_message m JOIN crm_interaction i ON i.id = m.interaction_id JOIN crm_message q
+            ON q.channel_id = m.channel_id AND q.external_id = m.in_reply_to AND q.direction = 'inbound'
+        WHERE m.direction = 'outbound' AND m.author_id IS NOT NULL AND m.in_reply_to <> '' AND q.identity_id <> i.identity_id""",
     "a folded ticket holds no open contact": """
         SELECT t.id FROM crm_ticket t JOIN crm_interaction i ON i.ticket_id = t.id
         WHERE t.status = 'folded' AND i.status = 'open' AND i.folded_into_id IS NULL""",

@@ -169,6 +169,23 @@ def withdraw(interaction_ids: list[int]) -> list[tuple]:
     return ended
 
 
+def follow_customers(customers: list[int]) -> None:
+    """Open work items of these customers' contacts become theirs. Rows that others hold are passed over, never waited for."""
+    with transaction.atomic():
+        moved = rows.run(
+            """
+            UPDATE routing_workitem w SET customer_id = s.customer_id FROM (
+                SELECT o.id, i.customer_id FROM crm_interaction i JOIN routing_workitem o ON o.interaction_id = i.id
+                WHERE i.customer_id = ANY(%s) AND i.status = 'open' AND o.status IN ('waiting', 'offered', 'assigned')
+                    AND o.customer_id IS DISTINCT FROM i.customer_id
+                ORDER BY o.id FOR UPDATE OF o SKIP LOCKED
+            ) s WHERE w.id = s.id RETURNING w.id
+            """,
+            (customers,),
+        )
+        changed(work_items=[row[0] for row in moved])
+
+
 def move_to_queue(work_item_id: int, queue: Queue) -> None:
     """Change the queue of a waiting item; its age is kept."""
     with transaction.atomic():

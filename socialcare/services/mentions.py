@@ -1,5 +1,7 @@
 """Public posts: stored once, judged, decided by people; what deserves an answer becomes an interaction."""
 
+from contextlib import nullcontext
+
 from django.db import transaction
 
 from crm import live, rows
@@ -221,7 +223,9 @@ def decide(mention_id: int, verdict: str, *, by: User) -> Mention:
     """A person's verdict. Respond and escalate open the interaction, as if triage had said so."""
     if verdict not in Verdict.values:
         raise InvalidInput("Unknown verdict.", errors={"verdict": "is not one of the five"})
-    with transaction.atomic():
+    # What opens takes its turn first and the row then, in the order of batches and merges.
+    turn = rows.serialised("earshot.ingest") if verdict in OPENING_VERDICTS else nullcontext()
+    with transaction.atomic(), turn:
         mention = Mention.objects.select_for_update().select_related("channel").get(pk=mention_id)
         if mention.deleted_at is not None:
             raise Conflict("The post was deleted on the network.", code="deleted")
@@ -292,3 +296,12 @@ def correct(mention_id: int, changes: dict, *, by: User) -> Mention:
         )
         live.ring_streams([FEED])
     return mention
+
+
+def follow_identities(customers: list[int]) -> None:
+    """Mentions of these customers' identities become theirs, in one statement."""
+    rows.run(
+        "UPDATE socialcare_mention m SET customer_id = y.customer_id FROM crm_identity y "
+        "WHERE y.customer_id = ANY(%s) AND m.identity_id = y.id AND m.customer_id <> y.customer_id",
+        (customers,),
+    )

@@ -1,0 +1,48 @@
+"""Two customers who were found to be one person, and what moved, so that it can be undone at any time."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from crm.models.customers import Customer
+from crm.models.users import User
+from crm.querysets import CustomerQuerySet
+
+
+class Merge(models.Model):
+    """One customer made part of another. Both rows stay; the merged one is empty until the merge is undone."""
+
+    survivor = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="merges")
+    merged = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="merged_in")
+    fields = models.JSONField(
+        default=dict, blank=True, help_text="The survivor's fields that changed: {name: [before, after]}."
+    )
+    score = models.FloatField(
+        null=True, blank=True, help_text="How sure the matching was; empty: it was not asked."
+    )
+    by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    undone_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(survivor=F("merged")), name="merge_of_two"),
+            models.UniqueConstraint(fields=["merged"], condition=Q(undone_at=None), name="merge_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.merged_id} into {self.survivor_id}"
+
+
+class MovedRow(models.Model):
+    """A row that belonged to the merged customer, by its table and id."""
+
+    merge = models.ForeignKey(Merge, on_delete=models.CASCADE, related_name="moved")
+    table = models.CharField(max_length=63)
+    row_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merge", "table", "row_id"], name="moved_row_once")]

@@ -1,0 +1,374 @@
+"""Two customers are one person: merged by a person, and parted again at any later time.
+
+A merge moves rows, and remembers which. Nothing is folded: contacts keep their identity (`threads`), so each answer leaves
+to whom it answers, and what came after a merge is told apart by its identity when the two are parted. The history of
+who did what (`Activity`) is append-only and stays where it was written; it is found by ticket and contact.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import OperationalError, models, transaction
+
+from crm import events, rows
+from crm.bus import publish
+from crm.errors import Conflict, InvalidInput, NotFound
+from crm.models import Activity, Customer, Merge, MovedRow, Ticket, TicketMerge, User
+from crm.services import interactions, streams, tickets
+
+# What of two customers may differ, and whom a merge asks about.
+FIELDS = ("name", "language", "value", "vip", "public_figure", "note")
+_TRIES = 3  # a deadlock's victim tries again
+_RETRIED = {"40P01", "40001"}
+_FIRST = (
+    "crm_identity",
+    "crm_interaction",
+    "crm_ticket",
+)  # moved in this order, as others lock them; the rest by name
+
+_MIXED = """
+SELECT t.id FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id
+WHERE i.customer_id = ANY(%s) AND t.customer_id <> i.customer_id GROUP BY t.id ORDER BY t.id
+"""
+# A ticket on which two persons' contacts remain becomes two: the copy continues it.
+_COPIES = """
+SELECT i.ticket_id, i.customer_id, bool_or(i.status = 'open' AND i.folded_into_id IS NULL), array_agg(i.id)
+FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id
+WHERE i.customer_id = ANY(%s) AND t.customer_id <> i.customer_id GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A column that points to a customer, and the columns with which it must be unique."""
+
+    table: str
+    column: str
+    key: str
+    unique_with: tuple[tuple[str, ...], ...]
+
+
+@cache
+def _links() -> tuple[Link, ...]:
+    """Every column of the floor that points to a customer, so that a noun added later moves too."""
+    left_out = {Merge, MovedRow, Activity, Customer}
+    fields = [
+        relation.field
+        for relation in Customer._meta.get_fields(include_hidden=True)
+        if relation.auto_created and not relation.concrete and not relation.field.many_to_many
+    ]
+    links = [
+        Link(
+            field.model._meta.db_table,
+            field.column,
+            field.model._meta.pk.column,
+            tuple(_uniqueness(field.model, field)),
+        )
+        for field in fields
+        if field.model not in left_out and field.model._meta.app_label == "crm"
+    ]
+    return tuple(sorted(links, key=lambda link: (link.table not in _FIRST, link.table)))
+
+
+def _uniqueness(model: type[models.Model], field: models.Field) -> Iterable[tuple[str, ...]]:
+    named = [tuple(one.fields) for one in model._meta.constraints if isinstance(one, models.UniqueConstraint)]
+    for names in [*named, *model._meta.unique_together]:
+        if field.name in names:
+            yield tuple(model._meta.get_field(name).column for name in names if name != field.name)
+
+
+# --- Looking
+
+
+def preview(survivor: Customer, other: Customer) -> dict[str, Any]:
+    """What a merge would do: fields that differ with the value that would be kept, and how many rows would move."""
+    conflicts = [
+        {"field": name, "survivor": mine, "merged": theirs, "kept": mine if _says(mine) else theirs}
+        for name in FIELDS
+        if (mine := getattr(survivor, name)) != (theirs := getattr(other, name)) and _says(theirs)
+    ]
+    counts = {link.table.removeprefix("crm_"): _count(link, other.pk) for link in _links()}
+    return {
+        "survivor": survivor.pk,
+        "merged": other.pk,
+        "conflicts": conflicts,
+        "moves": {name: count for name, count in counts.items() if count},
+    }
+
+
+def _count(link: Link, customer_id: int) -> int:
+    sql = f'SELECT count(*) FROM "{link.table}" WHERE "{link.column}" = %s'  # noqa: S608 - our own names
+    return rows.run(sql, (customer_id,))[0][0]
+
+
+def _says(value: object) -> bool:
+    return value not in ("", None, False)
+
+
+def holder_of(customer: Customer) -> Customer:
+    """Who answers for a customer now: itself, or the last one it was merged into."""
+    while customer.merged_into_id is not None:
+        customer = customer.merged_into
+    return customer
+
+
+# --- Merging
+
+
+def merge(
+    survivor: Customer,
+    other: Customer,
+    *,
+    by: User | None,
+    take: Iterable[str] = (),
+    score: float | None = None,
+) -> Merge:
+    """Make two customers one. `take` names fields in which the merged one is right. Raises Conflict when either is part of
+    another already."""
+    if unknown := set(take) - set(FIELDS):
+        raise InvalidInput("No such field.", errors={"take": f"holds {', '.join(sorted(unknown))}"})
+    if survivor.pk == other.pk:
+        raise Conflict("A customer cannot be merged into itself.", code="same_customer")
+    return _steadily(lambda: _merge(survivor.pk, other.pk, by, set(take), score))
+
+
+def _merge(survivor_id: int, other_id: int, by: User | None, take: set[str], score: float | None) -> Merge:
+    # Batches of arrivals and merges take turns: no item is placed by who its author was a moment ago.
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
+        survivor, other = _both(survivor_id, other_id)
+        for one in (survivor, other):
+            if one.merged_into_id is not None:
+                raise Conflict(
+                    "It is part of another customer already.", code="already_merged", into=one.merged_into_id
+                )
+        step = Merge.objects.create(
+            survivor=survivor, merged=other, fields=_take(survivor, other, take), score=score, by=by
+        )
+        for link in _links():
+            _move(link, step)
+        other.merged_into = survivor
+        other.save(update_fields=["merged_into"])
+        _clocks_again(survivor.pk)
+        _record(step, by, "customer.merged", "customer.merged_into")
+        _say(step, survivor.pk, "customer.merged")
+    return step
+
+
+def _both(*ids: int) -> list[Customer]:
+    """Customers, locked in the order of their ids, given as asked."""
+    locked = {
+        one.pk: one
+        for one in Customer.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    }
+    if len(locked) < len(set(ids)):
+        raise NotFound("There is no such customer.")
+    return [locked[one] for one in ids]
+
+
+def _take(survivor: Customer, other: Customer, take: set[str]) -> dict[str, list]:
+    """Set the survivor's fields: gaps are filled, and what `take` names is the other's. Returns what changed."""
+    changed = {}
+    for name in FIELDS:
+        mine, theirs = getattr(survivor, name), getattr(other, name)
+        if mine != theirs and (name in take or (not _says(mine) and _says(theirs))):
+            setattr(survivor, name, theirs)
+            changed[name] = [_plain(mine), _plain(theirs)]
+    if survivor.verified_before_disclosure and not other.verified_before_disclosure:
+        # One of the two was never verified: neither is the whole.
+        survivor.verified_before_disclosure = False
+        changed["verified_before_disclosure"] = [True, False]
+    if changed:
+        survivor.save(update_fields=list(changed))
+    return changed
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | bool | None) else str(value)
+
+
+def _move(link: Link, step: Merge) -> None:
+    """The merged one's rows become the survivor's and are remembered; what the survivor has already stays behind."""
+    sql = f"""
+        WITH moved AS (
+            UPDATE "{link.table}" t SET "{link.column}" = %s
+            WHERE t."{link.column}" = %s {_free(link)} RETURNING t."{link.key}" AS id
+        )
+        INSERT INTO crm_movedrow (merge_id, "table", row_id) SELECT %s, %s, id FROM moved
+    """  # noqa: S608 - our own names
+    free = [step.survivor_id] * len(link.unique_with)
+    rows.run(sql, (step.survivor_id, step.merged_id, *free, step.pk, link.table))
+
+
+def _free(link: Link) -> str:
+    """Condition that the new owner has no such row yet; one parameter for each uniqueness."""
+    parts = []
+    for columns in link.unique_with:
+        same = "".join(f' AND o."{column}" = t."{column}"' for column in columns)
+        taken = f'SELECT 1 FROM "{link.table}" o WHERE o."{link.column}" = %s{same}'  # noqa: S608 - our own names
+        parts.append(f"AND NOT EXISTS ({taken})")
+    return " ".join(parts)
+
+
+def _clocks_again(customer_id: int) -> None:
+    """Promises may depend on whose ticket it is."""
+    rows.run(
+        "UPDATE crm_ticket SET clocked_at = NULL WHERE customer_id = %s AND status NOT IN ('solved', 'closed', 'folded')",
+        (customer_id,),
+    )
+
+
+# --- Parting
+
+
+def undo(step: Merge, *, by: User | None) -> Merge:
+    """Part two customers again: what moved goes back, and what came since goes with its identity. Raises Conflict twice."""
+    return _steadily(lambda: _undo(step.pk, by))
+
+
+def _undo(step_id: int, by: User | None) -> Merge:
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
+        step = Merge.objects.select_for_update(of=("self",)).select_related("survivor").get(pk=step_id)
+        if step.undone_at is not None:
+            raise Conflict("It was undone already.", code="already_undone")
+        # Later the survivor itself may have become part of another: the rows are there now.
+        holder, survivor, other = _both(holder_of(step.survivor).pk, step.survivor_id, step.merged_id)
+        for link in _links():
+            _move_back(link, step, holder.pk)
+        _forget(step)
+        _follow_identities(holder.pk, other.pk)
+        _part_tickets([holder.pk, other.pk], by)
+        _restore(survivor, step.fields)
+        other.merged_into = None
+        other.save(update_fields=["merged_into"])
+        step.undone_by, step.undone_at = by, _now()
+        step.save(update_fields=["undone_by", "undone_at"])
+        _clocks_again(other.pk)
+        _record(step, by, "customer.parted", "customer.parted_from")
+        _say(step, other.pk, "customer.parted")
+    return step
+
+
+def _move_back(link: Link, step: Merge, holder_id: int) -> None:
+    sql = f"""
+        UPDATE "{link.table}" t SET "{link.column}" = %s FROM crm_movedrow m
+        WHERE m.merge_id = %s AND m."table" = %s AND t."{link.key}" = m.row_id AND t."{link.column}" = %s {_free(link)}
+    """  # noqa: S608 - our own names
+    free = [step.merged_id] * len(link.unique_with)
+    rows.run(sql, (step.merged_id, step.pk, link.table, holder_id, *free))
+
+
+def _forget(step: Merge) -> None:
+    """Merges of the survivor into others carried these rows along; they have nothing to give back of them any more."""
+    rows.run(
+        """
+        WITH RECURSIVE above(id, survivor_id) AS (
+            SELECT id, survivor_id FROM crm_merge WHERE merged_id = %s AND undone_at IS NULL
+            UNION SELECT g.id, g.survivor_id FROM above a JOIN crm_merge g ON g.merged_id = a.survivor_id AND g.undone_at IS NULL
+        )
+        DELETE FROM crm_movedrow l USING above a, crm_movedrow m
+        WHERE m.merge_id = %s AND l.merge_id = a.id AND l."table" = m."table" AND l.row_id = m.row_id
+        """,
+        (step.survivor_id, step.pk),
+    )
+
+
+def _follow_identities(holder_id: int, other_id: int) -> None:
+    """Contacts belong to whom their identity belongs; a ticket goes with its contacts when all of them go."""
+    rows.run(
+        "UPDATE crm_interaction i SET customer_id = y.customer_id FROM crm_identity y "
+        "WHERE y.id = i.identity_id AND y.customer_id = ANY(%s) AND i.customer_id <> y.customer_id",
+        ([holder_id, other_id],),
+    )
+    for mine, theirs in ((other_id, holder_id), (holder_id, other_id)):
+        rows.run(
+            """
+            UPDATE crm_ticket t SET customer_id = %s
+            WHERE t.customer_id = %s AND t.id IN (SELECT ticket_id FROM crm_interaction WHERE customer_id = %s)
+                AND NOT EXISTS (SELECT 1 FROM crm_interaction o WHERE o.ticket_id = t.id AND o.customer_id <> %s)
+            """,
+            (mine, theirs, mine, mine),
+        )
+
+
+def _part_tickets(customers: list[int], by: User | None) -> None:
+    """Tickets that were merged across the two are unmerged; what is still mixed gets a ticket of its own."""
+    mixed = [row[0] for row in rows.run(_MIXED, (customers,))]
+    while mixed:
+        step = (
+            TicketMerge.objects.filter(undone_at=None, survivor_id__in=mixed)
+            .exclude(merged__customer_id=models.F("survivor__customer_id"))
+            .select_related("merged")
+            .order_by("-pk")
+            .first()
+        )
+        if step is None:
+            break
+        tickets.unmerge(step.merged, by=by)
+        mixed = [row[0] for row in rows.run(_MIXED, (customers,))]
+    for ticket_id, customer_id, is_open, contacts in rows.run(_COPIES, (customers,)):
+        _copy(ticket_id, customer_id, is_open, contacts)
+
+
+def _copy(ticket_id: int, customer_id: int, is_open: bool, contacts: list[int]) -> None:
+    ticket = Ticket.objects.get(pk=ticket_id)
+    over = ticket.status in tickets.OVER and not is_open
+    copy = Ticket.objects.create(
+        customer_id=customer_id, brand_id=ticket.brand_id, subject=ticket.subject, topic=ticket.topic, team_id=ticket.team_id,
+        owner_id=ticket.owner_id, priority=ticket.priority, continues_id=ticket.pk, opened_at=ticket.opened_at,
+        status=ticket.status if over else "waiting_on_us" if is_open else "solved",
+        solved_at=None if is_open else ticket.solved_at or _now(),
+    )  # fmt: skip
+    rows.run("UPDATE crm_interaction SET ticket_id = %s WHERE id = ANY(%s)", (copy.pk, contacts))
+
+
+def _restore(survivor: Customer, fields: dict[str, list]) -> None:
+    """Fields that still say what the merge made them say go back to what they said before."""
+    changed = []
+    for name, (before, after) in fields.items():
+        if _plain(getattr(survivor, name)) == after:
+            setattr(survivor, name, Customer._meta.get_field(name).to_python(before))
+            changed.append(name)
+    if changed:
+        survivor.save(update_fields=changed)
+
+
+# --- Saying
+
+
+def _record(step: Merge, by: User | None, of_survivor: str, of_merged: str) -> None:
+    Activity.objects.bulk_create([
+        Activity(actor=by, verb=of_survivor, customer_id=step.survivor_id, data={"merge": step.pk, "other": step.merged_id}),
+        Activity(actor=by, verb=of_merged, customer_id=step.merged_id, data={"merge": step.pk, "other": step.survivor_id}),
+    ])  # fmt: skip
+
+
+def _say(step: Merge, gained_by: int, kind: str) -> None:
+    publish(events.IdentitiesMoved(customer_id=gained_by))
+    data = {"merge": step.pk, "customer": step.survivor_id, "other": step.merged_id}
+    contacts = rows.run(
+        "SELECT id FROM crm_interaction WHERE customer_id = %s AND status = 'open' ORDER BY id LIMIT 100",
+        (gained_by,),
+    )
+    told: list[streams.Telling] = [
+        (f"interaction:{contact}", "interaction.updated", {"interaction": contact}) for (contact,) in contacts
+    ]
+    interactions.tell([*told, (streams.EVENTS, kind, data)])
+
+
+def _now() -> datetime:
+    return rows.run("SELECT now()")[0][0]
+
+
+def _steadily(act) -> Merge:
+    """Do it, again when it was a deadlock's victim; inside somebody's transaction only once."""
+    for tried in range(1, _TRIES + 1):
+        try:
+            return act()
+        except OperationalError as error:
+            state = getattr(error.__cause__, "sqlstate", "")
+            if state not in _RETRIED or tried == _TRIES or transaction.get_connection().in_atomic_block:
+                raise
+    raise AssertionError("unreachable")
