@@ -210,3 +210,138 @@ def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
                 break
         found.append((node, 2.0 / ((1.0 - node * node) * slope * slope)))
     return tuple(found)
+
+
+# --- Through a day
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a day with constant rates: contacts a second, mean times in seconds; patience None: for ever."""
+
+    seconds: float
+    rate: float
+    aht_s: float
+    patience_s: float | None
+    servers: int
+    within_s: float = 20.0
+
+
+PARTS = 60  # time steps in a stretch
+
+
+def through_the_day(stretches: Sequence[Stretch]) -> list[Figures]:
+    """Figures of stretches that follow each other, each beginning with what the one before left; the first begins empty.
+
+    The chance of each number of contacts in the system is carried forward by Kolmogorov's equations (backward Euler, two
+    half steps against a whole one, Richardson 1911). Who is answered in time is judged as if the servers stay.
+    """
+    room = room_for(stretches)
+    chances = [1.0] + [0.0] * room
+    found = []
+    for stretch in stretches:
+        chances, seen = _carried(stretch, chances)
+        found.append(_judged(stretch, seen))
+    return found
+
+
+def room_for(stretches: Sequence[Stretch]) -> int:
+    """A number of contacts in the system that is as good as never exceeded: the fluid's own most, and ten deviations."""
+    queue, most = 0.0, 0.0
+    for stretch in stretches:
+        leaving = 1.0 / stretch.patience_s if stretch.patience_s else 0.0
+        for _ in range(PARTS):
+            surplus = stretch.rate - stretch.servers / stretch.aht_s
+            part = stretch.seconds / PARTS
+            queue = max(0.0, (queue + part * surplus) / (1.0 + part * leaving))
+            load = min(stretch.rate * stretch.aht_s, stretch.servers)
+            most = max(most, queue + load + 10.0 * math.sqrt(queue + stretch.rate * stretch.aht_s + 4.0))
+    return math.ceil(most) + max(stretch.servers for stretch in stretches) // 20 + 20
+
+
+def _carried(stretch: Stretch, chances: list[float]) -> tuple[list[float], list[float]]:
+    """Chances at the end of the stretch, and their mean over it."""
+    part = stretch.seconds / PARTS
+    whole, half = _stepper(stretch, len(chances), part), _stepper(stretch, len(chances), part / 2)
+    mean = [chance / 2 for chance in chances]
+    for _ in range(PARTS):
+        coarse, fine = whole(chances), half(half(chances))
+        chances = [max(0.0, 2.0 * better - rough) for better, rough in zip(fine, coarse, strict=True)]
+        scale = 1.0 / sum(chances)
+        chances = [chance * scale for chance in chances]
+        mean = [so_far + chance for so_far, chance in zip(mean, chances, strict=True)]
+    mean = [(so_far - chance / 2) / PARTS for so_far, chance in zip(mean, chances, strict=True)]
+    return chances, mean
+
+
+def _stepper(stretch: Stretch, states: int, part: float) -> Callable[[list[float]], list[float]]:
+    """One backward step over `part` seconds: the tridiagonal system solved by Thomas, its factors made once."""
+    leaving = 1.0 / stretch.patience_s if stretch.patience_s else 0.0
+    falls = [
+        part * (min(here, stretch.servers) / stretch.aht_s + max(0, here - stretch.servers) * leaving)
+        for here in range(states)
+    ]
+    rise = part * stretch.rate
+    pivots, ups = [], []
+    for here in range(states):
+        own = 1.0 + falls[here] + (rise if here < states - 1 else 0.0)
+        pivots.append(1.0 / (own - (rise * ups[-1] if here else 0.0)))
+        ups.append(falls[here + 1] * pivots[-1] if here < states - 1 else 0.0)
+
+    def step(chances: list[float]) -> list[float]:
+        carried, swept = 0.0, []
+        for chance, pivot in zip(chances, pivots, strict=True):
+            carried = (chance + rise * carried) * pivot
+            swept.append(carried)
+        found, after = [], 0.0
+        for value, up in zip(reversed(swept), reversed(ups), strict=True):
+            after = value + up * after
+            found.append(after)
+        found.reverse()
+        return found
+
+    return step
+
+
+def _judged(stretch: Stretch, chances: Sequence[float]) -> Figures:
+    servers = stretch.servers
+    busy = sum(min(here, servers) * chance for here, chance in enumerate(chances))
+    waiting = chances[servers:]
+    queue = sum(ahead * chance for ahead, chance in enumerate(waiting))
+    occupancy = min(1.0, busy / servers) if servers else 0.0
+    if stretch.rate <= 0:
+        return Figures(0.0, 1.0, 0.0, occupancy, 0.0)
+    in_time = sum(
+        chance * soon for chance, soon in zip(waiting, _served_within(stretch, len(waiting)), strict=True)
+    )
+    wait = queue / stretch.rate
+    return Figures(
+        p_wait=min(1.0, sum(waiting)),
+        service_level=min(1.0, sum(chances[:servers]) + in_time),
+        asa_s=wait,
+        occupancy=occupancy,
+        abandoned=min(1.0, wait / stretch.patience_s) if stretch.patience_s else 0.0,
+    )
+
+
+def _served_within(stretch: Stretch, places: int) -> list[float]:
+    """Chance to be served within T with so many ahead: the way to the front in uniform beats (Jensen 1953)."""
+    served = stretch.servers / stretch.aht_s
+    leaving = 1.0 / stretch.patience_s if stretch.patience_s else 0.0
+    within_s = stretch.within_s
+    if served <= 0 or within_s <= 0:
+        return [0.0] * places
+    # Beyond these many ahead the chance is nil; the beat need only be right for those within.
+    near = min(places, math.ceil(served * within_s + 10.0 * math.sqrt(served * within_s + 1.0)) + 10)
+    beat = served + (near + 1) * leaving
+    mean = beat * within_s
+    state, found = [0.0] * near, [0.0] * near
+    for jump in range(1, math.ceil(mean + 12.0 * math.sqrt(mean)) + 40):
+        moved = [(served + (beat - served - leaving) * state[0]) / beat]
+        for ahead in range(1, near):
+            up = served + ahead * leaving
+            moved.append((up * state[ahead - 1] + (beat - up - leaving) * state[ahead]) / beat)
+        state = moved
+        weight = math.exp(jump * math.log(mean) - mean - math.lgamma(jump + 1.0))
+        found = [so_far + weight * value for so_far, value in zip(found, state, strict=True)]
+    return found + [0.0] * (places - near)

@@ -8,13 +8,15 @@ at any time between its coming and its falling due (B. Cleveland, "Call Center M
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from routing.erlang import Figures, erlang_a, erlang_c
+from routing.erlang import Figures, Stretch, erlang_a, erlang_c, room_for, through_the_day
 
 MAX_LOAD = 100_000.0  # Erlangs
 MAX_AGENTS = 1_000_000
+LONGEST_DAY = 400  # intervals carried over: a week of half-hours
+MOST_IN_A_DAY = 5_000  # contacts at once
 HAIR = 1e-9  # of rounding: 14 ÷ (1 - 0.3) is 20 people, not 21
 
 # Chats at once → as many times the work of one, a trade table to start from until it is measured.
@@ -97,6 +99,35 @@ def staff(demand: Demand, goal: Goal, *, shrinkage: float = 0.0, agents: int | N
     """The fewest agents who keep the goal, or with `agents` just what these would give. Raises `Unstaffable`."""
     count = agents if agents is not None else agents_needed(demand, goal)
     return Staffing(count, positions_for(count, shrinkage), figures(demand, count, goal.within_s))
+
+
+def staff_day(asked: Sequence[tuple[Demand, Goal, float, int | None]]) -> list[Staffing]:
+    """Intervals that follow each other: the same search in each, but figures that carry queue and calls over to the next.
+
+    Each is (demand, goal, shrinkage, agents or None). Raises `Unstaffable` also for a day too large to carry.
+    """
+    alone = [
+        staff(demand, goal, shrinkage=shrinkage, agents=agents) for demand, goal, shrinkage, agents in asked
+    ]
+    stretches = [
+        Stretch(
+            demand.interval_s,
+            demand.arrivals / demand.interval_s,
+            demand.aht_s * demand.stretch,
+            demand.patience_s,
+            found.agents * demand.at_once,
+            goal.within_s,
+        )
+        for (demand, goal, _, _), found in zip(asked, alone, strict=True)
+    ]
+    if len(stretches) > LONGEST_DAY or room_for(stretches) > MOST_IN_A_DAY:
+        raise Unstaffable(
+            f"a day of more than {LONGEST_DAY} intervals or {MOST_IN_A_DAY:,} contacts at once is not carried over"
+        )
+    if any(stretch.within_s > stretch.seconds for stretch in stretches):
+        raise Unstaffable("within_s must not be longer than an interval of the day")
+    carried = through_the_day(stretches)
+    return [replace(found, figures=figures) for found, figures in zip(alone, carried, strict=True)]
 
 
 def figures(demand: Demand, agents: int, within_s: float) -> Figures:

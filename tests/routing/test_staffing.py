@@ -1,11 +1,14 @@
 """Staffing against published cases, a chain solved by brute force, and what must hold for any numbers."""
 
 import csv
+import heapq
 import io
 import json
 import math
+import random
 import subprocess
 import sys
+from collections import deque
 from dataclasses import replace
 from itertools import accumulate, product
 from pathlib import Path
@@ -163,6 +166,70 @@ def test_thousands_of_agents_are_no_trouble():
     crowd = staffing.figures(Demand(30_000, 300, 1800, patience_s=600), 4000, 20)
     assert crowd.p_wait == pytest.approx(1.0)
     assert crowd.abandoned == pytest.approx(0.2, rel=1e-6)
+
+
+# --- Through a day
+
+
+@pytest.mark.parametrize(("patience", "servers"), [(240, 38), (240, 46), (None, 46)])
+def test_a_day_that_stays_the_same_settles_where_the_formulas_say(patience, servers):
+    day = erlang.through_the_day([erlang.Stretch(1800, 40 / 240, 240, patience, servers)] * 5)
+    steady = (
+        erlang.erlang_c(40 / 240, 240, servers, 20)
+        if patience is None
+        else erlang.erlang_a(40 / 240, 240, patience, servers, 20)
+    )
+    for name in ("p_wait", "service_level", "asa_s", "occupancy", "abandoned"):
+        assert getattr(day[-1], name) == pytest.approx(getattr(steady, name), rel=1e-3), name
+    assert day[0].service_level > day[-1].service_level  # it began empty
+
+
+def test_without_servers_and_patience_the_queue_is_what_came():
+    first, second = erlang.through_the_day([erlang.Stretch(1800, 0.05, 300, None, 0)] * 2)
+    # 90 come in each half-hour: 45 wait on average in the first, 135 in the second.
+    assert first.asa_s * 0.05 == pytest.approx(45, rel=0.01)
+    assert second.asa_s * 0.05 == pytest.approx(135, rel=0.01)
+    assert second.service_level == pytest.approx(0, abs=1e-9)
+
+
+def simulated(arrivals, agents, aht, patience, within, rng):
+    """Calls one by one, exponential throughout: who is answered in time, and how many came."""
+    moments, now = [], 0.0
+    while (now := now + rng.expovariate(max(arrivals) / 1800)) < 1800 * len(arrivals):
+        if rng.random() < arrivals[int(now // 1800)] / max(arrivals):
+            moments.append((now, now + rng.expovariate(1 / patience)))
+    events = [(at, 0, number) for number, (at, _) in enumerate(moments)] + [
+        (k * 1800.0, 1, -1) for k in range(len(arrivals))
+    ]
+    heapq.heapify(events)
+    queue: deque[int] = deque()
+    busy = in_time = 0
+    while events:
+        now, kind, number = heapq.heappop(events)
+        busy -= kind == 2
+        if kind == 0:
+            queue.append(number)
+        while queue and busy < agents[min(int(now // 1800), len(agents) - 1)]:
+            came, gives_up = moments[queue.popleft()]
+            if gives_up >= now:
+                in_time += now - came <= within
+                busy += 1
+                heapq.heappush(events, (now + rng.expovariate(1 / aht), 2, -1))
+    return in_time, len(moments)
+
+
+def test_a_simulated_day_is_foretold_within_one_and_a_half_points():
+    arrivals = [40, 80, 130, 160, 130, 100, 90, 110, 130, 100, 60, 40]
+    demands = [Demand(calls, 360, 1800, 240) for calls in arrivals]
+    agents = [max(1, staff(demand, Goal()).agents - 2) for demand in demands]
+    asked = [(demand, Goal(), 0.0, count) for demand, count in zip(demands, agents, strict=True)]
+    foretold = sum(
+        c * f.figures.service_level for c, f in zip(arrivals, staffing.staff_day(asked), strict=True)
+    ) / sum(arrivals)
+    rng = random.Random(11)
+    days = [simulated(arrivals, agents, 360, 240, 20, rng) for _ in range(60)]
+    level = sum(in_time for in_time, _ in days) / sum(came for _, came in days)
+    assert foretold == pytest.approx(level, abs=0.015)
 
 
 # --- What must hold for any numbers
@@ -335,9 +402,9 @@ def test_idle_time_of_live_agents_saves_people():
 # --- The command
 
 
-def talk(*messages):
+def talk(*messages, day=False):
     out = io.StringIO()
-    refused = serve([m if isinstance(m, str) else json.dumps(m) for m in messages], out)
+    refused = serve([m if isinstance(m, str) else json.dumps(m) for m in messages], out, day=day)
     return [json.loads(line) for line in out.getvalue().splitlines()], refused
 
 
@@ -392,6 +459,18 @@ def test_no_line_brings_it_down(message):
     answers, refused = talk(message)
     assert len(answers) == 1
     assert ("error" in answers[0]) == bool(refused)
+
+
+def test_as_a_day_each_line_begins_with_the_queue_that_the_one_before_left():
+    busy, calm = {"arrivals": 200, "aht_s": 180, "agents": 10}, {"arrivals": 50, "aht_s": 180, "agents": 10}
+    apart, _ = talk(busy, calm)
+    as_day, _ = talk(busy, calm, day=True)
+    assert apart[0]["asa_s"] is None
+    assert as_day[0]["asa_s"] > 60
+    assert as_day[1]["service_level"] < apart[1]["service_level"]
+    assert talk("nonsense", busy, day=True)[0][0]["line"] == 1
+    assert "not carried" in talk({"arrivals": 1e8, "aht_s": 1, "agents": 1}, day=True)[0][0]["error"]
+    assert talk(day=True) == ([], 0)
 
 
 def test_the_command_runs_without_services_and_says_by_its_exit_code_that_a_line_was_bad():

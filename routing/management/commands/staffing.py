@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand
@@ -21,8 +21,11 @@ class BadLine(ValueError):
     """A line that cannot be reckoned; it is answered with the reason and the pipe goes on."""
 
 
-def answer(line: str) -> dict[str, Any]:
-    """What one line is answered with. Raises `BadLine`."""
+Asked = tuple[staffing.Demand, staffing.Goal, float, int | None]
+
+
+def understood(line: str) -> Asked:
+    """Demand, goal, shrinkage and agents of one line. Raises `BadLine`."""
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -41,11 +44,16 @@ def answer(line: str) -> dict[str, Any]:
         max_occupancy=_share(asked, "max_occupancy"),
         max_abandoned=_share(asked, "max_abandoned"),
     )
+    return demand, goal, _shrinkage(asked), _agents(asked)
+
+
+def answer(asked: Asked) -> dict[str, Any]:
+    """What one line is answered with. Raises `BadLine`."""
+    demand, goal, shrinkage, agents = asked
     try:
-        found = staffing.staff(demand, goal, shrinkage=_shrinkage(asked), agents=_agents(asked))
+        return _words(staffing.staff(demand, goal, shrinkage=shrinkage, agents=agents))
     except staffing.Unstaffable as error:
         raise BadLine(str(error)) from error
-    return _words(found)
 
 
 def _words(found: staffing.Staffing) -> dict[str, Any]:
@@ -119,20 +127,48 @@ def _agents(asked: dict[str, Any]) -> int | None:
     return int(agents)
 
 
-def serve(said: Iterable[str], out: TextIO, *, table: bool = False) -> int:
-    """Answer line by line; how many lines could not be answered."""
+def serve(said: Iterable[str], out: TextIO, *, day: bool = False, table: bool = False) -> int:
+    """Answer each line; how many could not be answered. `day`: read all first, each interval begins where the last ended."""
     refused = 0
-    for number, line in enumerate(said, start=1):
-        if not line.strip():
-            continue
-        try:
-            words = answer(line)
-        except BadLine as error:
-            refused += 1
-            words = {"line": number, "error": str(error)[:300]}
+    for words in _day(said) if day else _each(said):
+        refused += "error" in words
         out.write((_row(words) if table else json.dumps(words)) + "\n")
     out.flush()
     return refused
+
+
+def _each(said: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(said, start=1):
+        if line.strip():
+            try:
+                yield answer(understood(line))
+            except BadLine as error:
+                yield _refusal(number, error)
+
+
+def _day(said: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """One bad line leaves a hole in the day, so that it spoils all: it is named and nothing else is answered."""
+    asked: list[Asked] = []
+    bad: list[dict[str, Any]] = []
+    for number, line in enumerate(said, start=1):
+        if line.strip():
+            try:
+                asked.append(understood(line))
+            except BadLine as error:
+                bad.append(_refusal(number, error))
+            if len(asked) > staffing.LONGEST_DAY:
+                break
+    if bad:
+        yield from bad
+        return
+    try:
+        yield from map(_words, staffing.staff_day(asked) if asked else ())
+    except staffing.Unstaffable as error:
+        yield {"error": str(error)}
+
+
+def _refusal(number: int, error: BadLine) -> dict[str, Any]:
+    return {"line": number, "error": str(error)[:300]}
 
 
 def _row(words: dict[str, Any]) -> str:
@@ -149,6 +185,12 @@ class Command(BaseCommand):
         parser.epilog = EPILOG
         parser.add_argument(
             "--json", action="store_true", help="JSON lines also on a terminal (in a pipe they always are)"
+        )
+
+        parser.add_argument(
+            "--day",
+            action="store_true",
+            help="the lines are a day's intervals in order: each begins with the queue that the one before left",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
