@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
-from django.forms import IntegerField
+from django.forms import IntegerField, NullBooleanField, TextInput
 from django_filters import (
     BooleanFilter,
     CharFilter,
@@ -50,6 +51,25 @@ class IdFilter(NumberFilter):
         return None
 
 
+class YesNo(NullBooleanField):
+    """True, false or nothing said; Django's own takes any other word for nothing said."""
+
+    widget = TextInput
+    words = {"true": True, "1": True, "false": False, "0": False}
+
+    def to_python(self, value: Any) -> bool | None:
+        said = str(value or "").strip().lower()
+        if said and said not in self.words:
+            raise ValidationError("must be true or false")
+        return self.words.get(said)
+
+
+class YesNoFilter(BooleanFilter):
+    """What is so or is not."""
+
+    field_class = YesNo
+
+
 class SlugFilter(CharFilter):
     """The slug of another row."""
 
@@ -69,7 +89,7 @@ class CustomerFilter(FilterSet):
 
     search = SearchFilter(method="find", label="Name, handle, e-mail address or number.")
     language = CharFilter(max_length=8)
-    vip = BooleanFilter()
+    vip = YesNoFilter()
     kind = ChoiceFilter(method="by_kind", choices=ChannelKind.choices, label="Has an address of this kind.")
     created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
@@ -105,7 +125,7 @@ class IdentityFilter(FilterSet):
     kind = ChoiceFilter(choices=ChannelKind.choices)
     value = CharFilter(max_length=255)
     handle = CharFilter(lookup_expr="iexact", max_length=255)
-    verified = BooleanFilter()
+    verified = YesNoFilter()
 
     class Meta:
         model = Identity
@@ -132,8 +152,8 @@ class InteractionFilter(FilterSet):
     status = ChoiceFilter(choices=InteractionStatus.choices)
     team = SlugFilter(field_name="team__slug")
     assigned_to = IdFilter()
-    unassigned = BooleanFilter(field_name="assigned_to", lookup_expr="isnull")
-    waiting = BooleanFilter(field_name="waiting_since", lookup_expr="isnull", exclude=True)
+    unassigned = YesNoFilter(field_name="assigned_to", lookup_expr="isnull")
+    waiting = YesNoFilter(field_name="waiting_since", lookup_expr="isnull", exclude=True)
     topic = CharFilter(max_length=30)
     language = CharFilter(max_length=8)
     opened_after = IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
@@ -158,7 +178,7 @@ class MessageFilter(FilterSet):
     direction = ChoiceFilter(choices=Direction.choices)
     audience = ChoiceFilter(choices=Audience.choices)
     state = MultipleChoiceFilter(choices=MessageState.choices)
-    courtesy = BooleanFilter()
+    courtesy = YesNoFilter()
     after = IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     before = IsoDateTimeFilter(field_name="at", lookup_expr="lt")
 
@@ -183,8 +203,8 @@ class TicketFilter(FilterSet):
     topic = CharFilter(max_length=30)
     team = SlugFilter(field_name="team__slug")
     owner = IdFilter()
-    unowned = BooleanFilter(field_name="owner", lookup_expr="isnull")
-    is_open = BooleanFilter(method="by_open", label="Neither solved nor closed nor folded.")
+    unowned = YesNoFilter(field_name="owner", lookup_expr="isnull")
+    is_open = YesNoFilter(method="by_open", label="Neither solved nor closed nor folded.")
     due_before = IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
     opened_after = IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
     opened_before = IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
@@ -214,7 +234,7 @@ class ChannelFilter(FilterSet):
     search = SearchFilter(method="find", label="Slug or name.")
     kind = ChoiceFilter(choices=ChannelKind.choices)
     brand = SlugFilter(field_name="brand__slug")
-    is_active = BooleanFilter()
+    is_active = YesNoFilter()
 
     class Meta:
         model = Channel
@@ -276,7 +296,7 @@ class UserFilter(FilterSet):
     search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
     role = MultipleChoiceFilter(choices=Role.choices)
     team = SlugFilter(field_name="team__slug")
-    is_active = BooleanFilter()
+    is_active = YesNoFilter()
 
     class Meta:
         model = User

@@ -2,7 +2,6 @@
 
 from django.db.models import Q, QuerySet
 from django_filters import (
-    BooleanFilter,
     CharFilter,
     ChoiceFilter,
     FilterSet,
@@ -11,7 +10,7 @@ from django_filters import (
 )
 
 from crm.choices import Family
-from crm.filters import IdFilter, SearchFilter, SlugFilter
+from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
 from routing.choices import AssignmentStatus, PresenceState, WorkItemStatus
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
 
@@ -21,7 +20,7 @@ class QueueFilter(FilterSet):
 
     search = SearchFilter(method="find", label="Slug or name.")
     team = SlugFilter(field_name="team__slug")
-    is_fallback = BooleanFilter()
+    is_fallback = YesNoFilter()
 
     class Meta:
         model = Queue

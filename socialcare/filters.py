@@ -2,7 +2,6 @@
 
 from django.db.models import Q, QuerySet
 from django_filters import (
-    BooleanFilter,
     CharFilter,
     ChoiceFilter,
     FilterSet,
@@ -12,7 +11,7 @@ from django_filters import (
 )
 
 from crm.choices import ChannelKind, Verdict
-from crm.filters import IdFilter, SearchFilter, SlugFilter
+from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
 from socialcare.choices import MentionStatus
 from socialcare.models import Mention, MentionSource
 
@@ -31,8 +30,8 @@ class MentionFilter(FilterSet):
     status = ChoiceFilter(choices=MentionStatus.choices)
     language = CharFilter(max_length=8)
     topic = CharFilter(max_length=30)
-    actionable = BooleanFilter()
-    deleted = BooleanFilter(field_name="deleted_at", lookup_expr="isnull", exclude=True)
+    actionable = YesNoFilter()
+    deleted = YesNoFilter(field_name="deleted_at", lookup_expr="isnull", exclude=True)
     sentiment_below = NumberFilter(field_name="sentiment", lookup_expr="lt")
     sentiment_above = NumberFilter(field_name="sentiment", lookup_expr="gt")
     posted_after = IsoDateTimeFilter(field_name="posted_at", lookup_expr="gte")
