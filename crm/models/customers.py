@@ -6,9 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Left, Upper
 
-from crm.choices import ChannelKind, Trust
-from crm.models.companies import Company, Tag
-from crm.models.users import User
+from crm.choices import ChannelKind
 from crm.querysets import CustomerQuerySet
 
 INDEXED = 200  # characters of a name that beginnings and words are found by; an index row has a size limit
@@ -26,15 +24,6 @@ class Customer(models.Model):
     )
     verified_before_disclosure = models.BooleanField(default=False)
     note = models.TextField(blank=True)
-    company = models.ForeignKey(
-        Company, null=True, blank=True, on_delete=models.PROTECT, related_name="customers"
-    )
-    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    preferred_channel = models.CharField(max_length=12, choices=ChannelKind, blank=True, db_default="")
-    tags = models.ManyToManyField(Tag, blank=True, related_name="customers")
-    fields = models.JSONField(
-        default=dict, blank=True, db_default={}, help_text="Fields of our own, by slug."
-    )
     merged_into = models.ForeignKey(
         "self",
         null=True,
@@ -55,7 +44,6 @@ class Customer(models.Model):
                 OpClass(Left(Upper("name"), INDEXED), "text_pattern_ops"), name="customer_name_begins"
             ),
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="customer_name_parts"),
-            GinIndex(OpClass("fields", "jsonb_path_ops"), name="customer_fields"),
             GinIndex(SearchVector(Left("name", INDEXED), config="simple"), name="customer_name_words"),
         ]
 
@@ -86,8 +74,6 @@ class Identity(models.Model):
     verified = models.BooleanField(
         default=False, help_text="The network says so; the person is not thereby verified."
     )
-    trust = models.CharField(max_length=8, choices=Trust, db_default=Trust.CLAIMED, default=Trust.CLAIMED)
-    is_preferred = models.BooleanField(default=False, db_default=False, help_text="Where answers go first.")
     claims = models.JSONField(
         default=dict, blank=True, help_text="Mail or phone the account says it has; never acted on."
     )
@@ -97,12 +83,7 @@ class Identity(models.Model):
 
     class Meta:
         verbose_name_plural = "identities"
-        constraints = [
-            models.UniqueConstraint(fields=["kind", "value"], name="identity_once"),
-            models.UniqueConstraint(
-                fields=["customer"], condition=Q(is_preferred=True), name="identity_one_preferred"
-            ),
-        ]
+        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="identity_once")]
         indexes = [
             models.Index(
                 OpClass(Left(Upper("handle"), INDEXED), "text_pattern_ops"), name="identity_handle_begins"
