@@ -173,6 +173,43 @@ class LinkKind(TextChoices):
     INCIDENT = "incident", "Caused by"
 
 
+class Trust(TextChoices):
+    """How sure it is that an address is this customer's."""
+
+    VERIFIED = "verified"
+    CLAIMED = "claimed"
+    GUESSED = "guessed"
+
+
+class FieldNoun(TextChoices):
+    """What fields of our own stand on."""
+
+    CUSTOMER = "customer"
+    COMPANY = "company"
+    TICKET = "ticket"
+
+
+class FieldKind(TextChoices):
+    """What a field of our own holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    CHOICE = "choice"
+    MULTI_CHOICE = "multi_choice"
+    BOOLEAN = "boolean"
+    LINK = "link"
+
+
+class ConsentPurpose(TextChoices):
+    """What a customer may agree to."""
+
+    CONTACT = "contact"
+    MARKETING = "marketing"
+    RECORDING = "recording"
+    SURVEY = "survey"
+
+
 class ClockKind(TextChoices):
     """What is promised (`crm/clocks.py`)."""
 

@@ -224,6 +224,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "crm.sources.SourceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -319,6 +320,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "crm.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
     # Clocks of tickets that moved are replayed; owners are warned before a promise is broken.
     "clocks": {"task": "crm.tasks.clocks", "schedule": 2.0, "options": {"expires": 2}},
+    # Lines of the history are sealed, each with the one before it.
+    "seal": {"task": "crm.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
     # The demo's simulated colleagues take their turn; nothing while they are switched off.
     "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
     # The simulated networks are told where to deliver; nothing without SIMNET_URL.

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import messages, slas, streams, tickets
+from crm.services import audit, messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -34,6 +34,12 @@ def clocks() -> None:
     tickets.wake_due()
     slas.refresh()
     slas.watch()
+
+
+@shared_task
+def seal() -> None:
+    """Seal the newest lines of the history."""
+    audit.seal_new()
 
 
 @shared_task

@@ -2,6 +2,7 @@
 
 from crm.models.channels import Brand, Channel, ChannelAccount
 from crm.models.codes import Code, Macro
+from crm.models.companies import Company, Consent, CustomField, Order, Tag
 from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
@@ -10,12 +11,13 @@ from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
-from crm.models.tickets import Activity, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
+from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
 from crm.models.users import ApiToken, Team, User
 
 __all__ = [
     "Activity",
     "ApiToken",
+    "AuditHead",
     "AwaitedChange",
     "Brand",
     "BusinessCalendar",
@@ -23,6 +25,9 @@ __all__ = [
     "ChannelAccount",
     "ChecklistItem",
     "Code",
+    "Company",
+    "Consent",
+    "CustomField",
     "Customer",
     "Delivery",
     "Holiday",
@@ -35,9 +40,11 @@ __all__ = [
     "Message",
     "MovedRow",
     "NameWord",
+    "Order",
     "SlaPolicy",
     "StatusName",
     "Stream",
+    "Tag",
     "Team",
     "ThreadRef",
     "Ticket",

@@ -3,13 +3,21 @@
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Left, Upper
+from django.db.models import Func, Q, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Left, Lower, Right, Upper
 
-from crm.choices import ChannelKind
+from crm.choices import ChannelKind, Trust
+from crm.models.companies import Company, Tag
+from crm.models.users import User
 from crm.querysets import CustomerQuerySet
 
 INDEXED = 200  # characters of a name that beginnings and words are found by; an index row has a size limit
+
+
+def _last_digits(text: object) -> Right:
+    """The end of a telephone number, which stays the same with and without its country."""
+    return Right(Func(text, Value(r"\D"), Value(""), Value("g"), function="regexp_replace"), 8)
 
 
 class Customer(models.Model):
@@ -24,6 +32,23 @@ class Customer(models.Model):
     )
     verified_before_disclosure = models.BooleanField(default=False)
     note = models.TextField(blank=True)
+    company = models.ForeignKey(
+        Company, null=True, blank=True, on_delete=models.PROTECT, related_name="customers"
+    )
+    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    preferred_identity = models.ForeignKey(
+        "Identity",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Where answers go first.",
+    )
+    preferred_channel = models.CharField(max_length=12, choices=ChannelKind, blank=True, db_default="")
+    tags = models.ManyToManyField(Tag, blank=True, related_name="customers")
+    fields = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="Fields of our own, by slug."
+    )
     merged_into = models.ForeignKey(
         "self",
         null=True,
@@ -44,6 +69,7 @@ class Customer(models.Model):
                 OpClass(Left(Upper("name"), INDEXED), "text_pattern_ops"), name="customer_name_begins"
             ),
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="customer_name_parts"),
+            GinIndex(OpClass("fields", "jsonb_path_ops"), name="customer_fields"),
             GinIndex(SearchVector(Left("name", INDEXED), config="simple"), name="customer_name_words"),
         ]
 
@@ -74,6 +100,7 @@ class Identity(models.Model):
     verified = models.BooleanField(
         default=False, help_text="The network says so; the person is not thereby verified."
     )
+    trust = models.CharField(max_length=8, choices=Trust, db_default=Trust.CLAIMED, default=Trust.CLAIMED)
     claims = models.JSONField(
         default=dict, blank=True, help_text="Mail or phone the account says it has; never acted on."
     )
@@ -83,7 +110,9 @@ class Identity(models.Model):
 
     class Meta:
         verbose_name_plural = "identities"
-        constraints = [models.UniqueConstraint(fields=["kind", "value"], name="identity_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "value"], name="identity_once"),
+        ]
         indexes = [
             models.Index(
                 OpClass(Left(Upper("handle"), INDEXED), "text_pattern_ops"), name="identity_handle_begins"
@@ -93,6 +122,20 @@ class Identity(models.Model):
                 OpClass(Upper("value"), "gin_trgm_ops"),
                 name="identity_address_parts",
                 condition=Q(kind__in=["email", "phone"]),
+            ),
+            # For `crm/services/matches.py`: the same address under another name.
+            models.Index(
+                Lower(KeyTextTransform("email", "claims")),
+                name="identity_claims_mail",
+                condition=Q(claims__has_key="email"),
+            ),
+            models.Index(
+                _last_digits(KeyTextTransform("phone", "claims")),
+                name="identity_claims_phone",
+                condition=Q(claims__has_key="phone"),
+            ),
+            models.Index(
+                _last_digits("value"), name="identity_phone_ends", condition=Q(kind__in=["phone", "sms"])
             ),
         ]
 

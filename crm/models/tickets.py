@@ -5,8 +5,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
+from crm import sources
 from crm.choices import LinkKind, TicketKind, TicketPriority, TicketStatus
 from crm.models.channels import Brand
+from crm.models.companies import Tag
 from crm.models.customers import Customer
 from crm.models.users import Team, User
 from crm.querysets import TicketQuerySet
@@ -29,6 +31,10 @@ class Ticket(models.Model):
     continues = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     folded_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded"
+    )
+    tags = models.ManyToManyField(Tag, blank=True, related_name="tickets")
+    fields = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="Fields of our own, by slug."
     )
     followers = models.ManyToManyField(User, blank=True, related_name="followed_tickets")
     snoozed_until = models.DateTimeField(null=True, blank=True)
@@ -155,14 +161,30 @@ class Activity(models.Model):
     at = models.DateTimeField(db_default=Now())
     actor = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
     verb = models.CharField(max_length=40)
-    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.CASCADE)
-    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE)
+    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.PROTECT)
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.PROTECT)
     interaction_id = models.BigIntegerField(null=True, blank=True)
     data = models.JSONField(default=dict, blank=True)
+    source = models.CharField(max_length=8, blank=True, default=sources.current, db_default=sources.HOUSE)
+    # The chain (`crm/services/audit.py`); empty until the line is sealed.
+    seq = models.BigIntegerField(null=True, unique=True)
+    seal = models.CharField(max_length=128, blank=True, db_default="")
 
     class Meta:
         verbose_name_plural = "activities"
         indexes = [
+            models.Index("id", name="activity_unsealed", condition=Q(seq=None)),
             models.Index("customer", F("at").desc(), name="activity_of_customer"),
             models.Index("ticket", F("at").desc(), name="activity_of_ticket"),
         ]
+
+
+class AuditHead(models.Model):
+    """Where the chain of the history ends, so that cutting off its end shows too: one row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    seq = models.BigIntegerField()
+    seal = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="audit_one_head")]

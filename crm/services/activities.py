@@ -1,6 +1,6 @@
 """The append-only lines of who did what."""
 
-from crm import rows
+from crm import rows, sources
 from crm.models import User
 
 
@@ -15,11 +15,19 @@ def record(
     """Write one line; customer and ticket are taken from the interaction when one is given."""
     rows.run(
         """
-        INSERT INTO crm_activity (actor_id, verb, customer_id, ticket_id, interaction_id, data)
-        SELECT %s, %s, coalesce(i.customer_id, t.customer_id), coalesce(i.ticket_id, t.id), %s, %s::jsonb
+        INSERT INTO crm_activity (actor_id, verb, customer_id, ticket_id, interaction_id, data, source)
+        SELECT %s, %s, coalesce(i.customer_id, t.customer_id), coalesce(i.ticket_id, t.id), %s, %s::jsonb, %s
         FROM (SELECT 1) AS one LEFT JOIN crm_interaction i ON i.id = %s LEFT JOIN crm_ticket t ON t.id = %s
         """,
-        (by.pk if by else None, verb, interaction_id, rows.as_json(data), interaction_id, ticket_id),
+        (
+            by.pk if by else None,
+            verb,
+            interaction_id,
+            rows.as_json(data),
+            sources.current(),
+            interaction_id,
+            ticket_id,
+        ),
     )
 
 

@@ -1,0 +1,123 @@
+"""The history as a chain: each line of who did what is sealed with the line before it, so that tampering shows.
+
+The seal is an HMAC under a key that is not in the database: who can write rows cannot make seals. Lines are sealed in the
+background, in the order in which they are found; a line that is not sealed yet (`seq` is empty) is the waiting row, and no
+writer waits for another. What a seal holds cannot be changed (a trigger), and a change past the trigger breaks the seal.
+"""
+
+import hmac
+from collections.abc import Iterator
+from datetime import UTC
+from hashlib import sha256
+
+import orjson
+from django.conf import settings
+from django.db import transaction
+
+from crm import rows
+
+BATCH = 5_000
+SHOWN = 2_000  # broken lines that are listed
+HALF = 64  # hex digits of one half of a seal
+LATE = 600  # s after which a line that nobody sealed is a finding
+
+_LINES = "SELECT id, seq, seal, at, actor_id, verb, customer_id, ticket_id, interaction_id, data, source FROM crm_activity"
+
+
+def seal_new(limit: int = BATCH) -> int:
+    """Seal lines that are not sealed yet; returns how many. One sealer at a time."""
+    with transaction.atomic(), rows.serialised("earshot.audit"):
+        fresh = rows.dicts(f"{_LINES} WHERE seq IS NULL ORDER BY id LIMIT %s", (limit,))
+        if not fresh:
+            return 0
+        last = rows.run("SELECT seq, seal FROM crm_activity WHERE seq IS NOT NULL ORDER BY seq DESC LIMIT 1")
+        seq, seal = last[0] if last else (0, "")
+        key, seals = _key(), []
+        for line in fresh:
+            seq += 1
+            seal = _seal(key, seq, seal, line)
+            seals.append((line["id"], seq, seal))
+        rows.run(
+            "UPDATE crm_activity a SET seq = n.seq, seal = n.seal "
+            "FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS n(id, seq, seal) WHERE a.id = n.id",
+            tuple(map(list, zip(*seals, strict=True))),
+        )
+        rows.run(
+            "INSERT INTO crm_audithead (id, seq, seal) VALUES (1, %s, %s) "
+            "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, seal = excluded.seal",
+            (seq, _head(key, seq, seal)),
+        )
+    return len(fresh)
+
+
+def verify() -> dict:
+    """Walk the whole chain: {"lines", "unsealed", "broken", "problems": [{"seq", "id", "problem"}]}.
+
+    `broken` counts every line that was changed, taken away, put in or put elsewhere; of them `SHOWN` are listed.
+    """
+    key, broken, problems = _key(), 0, []
+    expected, previous = 1, ""
+    for line in _walk():
+        for problem in _wrong(key, line, expected, previous):
+            broken += line["seq"] - expected if problem.startswith("missing") else 1
+            problems.append({"seq": line["seq"], "id": line["id"], "problem": problem})
+        expected, previous = line["seq"] + 1, line["seal"]
+    head = rows.run("SELECT seq, seal FROM crm_audithead WHERE id = 1")
+    if tail := _tail(key, head, expected - 1, previous):
+        broken += max(1, (head[0][0] if head else 0) - expected + 1)
+        problems.append({"seq": expected, "id": None, "problem": tail})
+    unsealed, late = rows.run(
+        "SELECT count(*), count(*) FILTER (WHERE at < now() - make_interval(secs => %s)) FROM crm_activity WHERE seq IS NULL",
+        (LATE,),
+    )[0]
+    if late:
+        broken += late
+        problems.append(
+            {"seq": None, "id": None, "problem": f"{late} lines have waited for their seal too long"}
+        )
+    return {"lines": expected - 1, "unsealed": unsealed, "broken": broken, "problems": problems[:SHOWN]}
+
+
+def _walk() -> Iterator[dict]:
+    after = 0
+    while page := rows.dicts(f"{_LINES} WHERE seq > %s ORDER BY seq, id LIMIT %s", (after, BATCH)):
+        yield from page
+        after = page[-1]["seq"]
+
+
+def _wrong(key: bytes, line: dict, expected: int, previous: str) -> Iterator[str]:
+    right = _seal(key, line["seq"], previous, line)
+    if not hmac.compare_digest(right[:HALF], line["seal"][:HALF]):
+        yield "is not what was sealed"
+    if line["seq"] > expected:
+        # What it was chained to is gone; its own half of the seal was checked all the same.
+        yield f"missing before it: {line['seq'] - expected}"
+    elif not hmac.compare_digest(right[HALF:], line["seal"][HALF:]):
+        yield "does not follow the line before it"
+
+
+def _tail(key: bytes, head: list[tuple], seq: int, seal: str) -> str:
+    if not head:
+        return "the head of the chain is missing" if seq else ""
+    if head[0][0] > seq:
+        return f"missing at the end: {head[0][0] - seq}"
+    right = head[0][0] == seq and hmac.compare_digest(_head(key, seq, seal), head[0][1])
+    return "" if right else "the end is not what was sealed"
+
+
+def _key() -> bytes:
+    return sha256(b"earshot.audit:" + settings.SECRET_KEY.encode()).digest()
+
+
+def _seal(key: bytes, seq: int, previous: str, line: dict) -> str:
+    """Two halves: over the line itself, and over that and the seal before it."""
+    said = [
+        seq, line["at"].astimezone(UTC).isoformat(), line["actor_id"], line["verb"], line["customer_id"],
+        line["ticket_id"], line["interaction_id"], rows.from_json(line["data"]), line["source"],
+    ]  # fmt: skip
+    own = hmac.new(key, orjson.dumps(said, option=orjson.OPT_SORT_KEYS), sha256).hexdigest()
+    return own + hmac.new(key, f"{previous}:{own}".encode(), sha256).hexdigest()
+
+
+def _head(key: bytes, seq: int, seal: str) -> str:
+    return hmac.new(key, f"{seq}:{seal}".encode(), sha256).hexdigest()

@@ -1,0 +1,53 @@
+"""Companies: their tree, and who belongs to them."""
+
+from django.db import transaction
+
+from crm import rows
+from crm.errors import Conflict, InvalidInput
+from crm.models import Activity, Company, User
+from crm.services import fields
+
+EDITABLE = frozenset({"name", "domain", "parent", "owner", "note", "fields"})
+DEEPEST = 12  # levels of a tree
+
+_ABOVE = """
+WITH RECURSIVE above AS (
+    SELECT id, parent_id, 1 AS level FROM crm_company WHERE id = %s
+    UNION ALL SELECT c.id, c.parent_id, a.level + 1 FROM crm_company c JOIN above a ON c.id = a.parent_id WHERE a.level < 50
+) SELECT id FROM above
+"""
+
+
+def create(*, by: User, name: str, **given: object) -> Company:
+    """A new company."""
+    company = Company()
+    return edit(company, {"name": name, **given}, by=by)
+
+
+def edit(company: Company, changes: dict, *, by: User) -> Company:
+    """Correct a company; its tree stays a tree."""
+    if unknown := set(changes) - EDITABLE:
+        raise InvalidInput(
+            "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
+        )
+    if "name" in changes and not changes["name"].strip():
+        raise InvalidInput("A company has a name.", errors={"name": "is empty"})
+    with transaction.atomic(), rows.serialised("earshot.companies"):
+        if parent := changes.get("parent"):
+            _check_tree(company, parent)
+        for name, value in changes.items():
+            setattr(
+                company, name, fields.merged("company", company.fields, value) if name == "fields" else value
+            )
+        verb = "company.edited" if company.pk else "company.created"
+        company.save()
+        Activity.objects.create(actor=by, verb=verb, data={"company": company.pk, "fields": sorted(changes)})
+    return company
+
+
+def _check_tree(company: Company, parent: Company) -> None:
+    above = [row[0] for row in rows.run(_ABOVE, (parent.pk,))]
+    if company.pk in above:
+        raise Conflict("A company is no part of its own part.", code="circle")
+    if len(above) >= DEEPEST:
+        raise Conflict(f"A tree has at most {DEEPEST} levels.", code="too_deep")

@@ -1,0 +1,30 @@
+"""By which door an act came in, for the history: page, api, admin, or the house itself."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+HOUSE = "house"
+_DOORS = (("/api/", "api"), ("/admin/", "admin"))
+_source: ContextVar[str] = ContextVar("source", default=HOUSE)
+
+
+def current() -> str:
+    """The door of what is done now."""
+    return _source.get()
+
+
+class SourceMiddleware:
+    """Remembers the door for as long as the request is answered."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        door = next((name for prefix, name in _DOORS if request.path.startswith(prefix)), "page")
+        token = _source.set(door)
+        try:
+            return self.get_response(request)
+        finally:
+            _source.reset(token)
