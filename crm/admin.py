@@ -14,6 +14,7 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from crm.access import Permission, may
 from crm.choices import Role
@@ -75,6 +76,24 @@ class Configuration:
         return may(request.user, Permission.CONFIGURE)
 
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+
+class LabelledRows(forms.BaseInlineFormSet):
+    """Rows whose box for deletion says what it is."""
+
+    deletion_widget = forms.CheckboxInput(attrs={"aria-label": "Delete"})  # type: ignore[assignment]
+
+
+class LabelledInline(admin.TabularInline):
+    """Rows whose fields say their names also to who does not see the heads of the columns."""
+
+    formset = LabelledRows
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs.setdefault("aria-label", capfirst(db_field.verbose_name))
+        return field
 
 
 class NeverDeleted:
@@ -216,7 +235,7 @@ class ChannelForm(forms.ModelForm):
         return cleaned
 
 
-class AccountInline(admin.TabularInline):
+class AccountInline(LabelledInline):
     """Accounts that are ours: what they post is never a customer's contact."""
 
     model = ChannelAccount
@@ -407,7 +426,7 @@ class Promises(Configuration):
         self.message_user(request, f"The clocks of {count} open tickets are replayed.")
 
 
-class HolidayInline(admin.TabularInline):
+class HolidayInline(LabelledInline):
     """Dates with hours of their own; none is closed."""
 
     model = Holiday

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from crm.access import Permission, may
-from crm.admin import Configuration, NeverDeleted, WordsField
+from crm.admin import Configuration, LabelledInline, NeverDeleted, WordsField
 from crm.choices import Family
 from routing.models import Agent, AgentSkill, Queue, Skill
 from routing.models.queues import default_targets
@@ -94,7 +94,7 @@ class SkillAdmin(Configuration, admin.ModelAdmin):
     prepopulated_fields = {"code": ("name",)}
 
 
-class AgentSkillInline(admin.TabularInline):
+class AgentSkillInline(LabelledInline):
     """How well an agent has a skill, 1 to 5."""
 
     model = AgentSkill

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
@@ -40,12 +41,13 @@ CONTACT_NOUNS = {
     ChannelKind.FAX: "Fax",
     ChannelKind.WEBHOOK: "Message",
 }
+WRITTEN_OUT = (ChannelKind.EMAIL, ChannelKind.PHONE, ChannelKind.SMS, ChannelKind.FAX)
 EVERYBODY = frozenset(set(Role) - {Role.API_CLIENT})
 OVERSEERS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR})
 LISTENERS = EVERYBODY - {Role.AUDITOR}
 # Address, label, icon, key after `g`, who sees it.
 PLACES = (
-    ("/desk/", "Desk", "inbox", "d", frozenset({Role.AGENT, Role.SUPERVISOR})),
+    ("/desk/", "Desk", "inbox", "d", frozenset({Role.AGENT})),
     ("/mentions/", "Mentions", "radio", "m", LISTENERS),
     ("/customers/", "Customers", "users", "c", EVERYBODY),
     ("/tickets/", "Tickets", "ticket", "t", EVERYBODY),
@@ -54,6 +56,15 @@ PLACES = (
     ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
     ("/admin/", "Administration", "settings", "a", frozenset({Role.ADMINISTRATOR})),
 )
+DEMO_LOGINS = ("agent1@example.com", "agent2@example.com", "supervisor@example.com", "admin@example.com")
+# The administration by task: what it is called, and the models of each.
+TASKS = {
+    "People": ("User", "Team", "Agent", "Skill"),
+    "Channels": ("Brand", "Channel"),
+    "Routing": ("Queue",),
+    "Targets": ("SlaPolicy", "BusinessCalendar", "Holiday"),
+    "Answering": ("Macro", "Code", "StatusName"),
+}
 LINK = re.compile(r"https?://[^\s<>\"'\x00-\x1f]{1,2000}")
 TRAILING = ".,;:!?)]}…"
 Mark = tuple[int, int, Callable[[str], SafeString]]  # from, to, how it is written
@@ -176,10 +187,10 @@ def sentiment(value: float | None) -> SafeString:
     face, level = ("frown", "bad") if value <= -0.35 else ("smile", "good") if value >= 0.35 else ("meh", "")
     if -0.35 < value < -0.1:
         level = "warn"
-    number = f"{value:+.2f}".replace("-", "−")
+    number = "0" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
     return format_html(
         '<span class="badge badge--{}" title="Sentiment, −1 to +1">{}{}</span>',
-        level,
+        level or "plain",
         icon(face, "Sentiment"),
         number,
     )
@@ -242,6 +253,13 @@ def handle(identity: Any) -> str:
 
 
 @register.filter
+def reached_at(identity: Any) -> str:
+    """Where somebody is reached: the mail address, the number, the @name; for a visitor of the chat his name."""
+    read = identity.get if isinstance(identity, dict) else lambda name: getattr(identity, name, "")
+    return str(read("value") or "") if read("kind") in WRITTEN_OUT else handle(identity)
+
+
+@register.filter
 def activity(verb: str) -> str:
     """`offer.declined` → `offer declined`."""
     return words(verb).replace(".", " ")
@@ -253,6 +271,25 @@ def contact_words(line: dict[str, Any]) -> str:
     noun = CONTACT_NOUNS.get(line.get("channel", ""), "Post")
     ours = {"outbound": ", our answer", "note": ", note"}.get(line.get("direction", ""), "")
     return noun + ours
+
+
+@register.simple_tag
+def by_task(app_list: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The models that the admin lists by app, by task instead; what belongs to none is the system's."""
+    models = {model["object_name"]: model for app in app_list for model in app["models"]}
+    grouped = [
+        {"name": task, "models": [models.pop(name) for name in names if name in models]}
+        for task, names in TASKS.items()
+    ]
+    return [
+        group for group in [*grouped, {"name": "System", "models": [*models.values()]}] if group["models"]
+    ]
+
+
+@register.simple_tag
+def demo_logins() -> tuple[str, ...]:
+    """The addresses a visitor may try where the demo centre is; none elsewhere."""
+    return DEMO_LOGINS if settings.DEMO else ()
 
 
 @register.simple_tag
