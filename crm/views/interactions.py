@@ -75,7 +75,7 @@ class MessageFragment(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         visible = Message.objects.visible_to(request.user).select_related(
-            "author", "identity", "interaction__channel"
+            "author", "identity", "interaction__channel__brand"
         )
         message = find(visible, pk=kwargs["message"], interaction=kwargs["pk"])
         return {"message": message, "interaction": message.interaction}

@@ -120,7 +120,7 @@ def _work(ticket: Ticket, user: User) -> dict[str, Any]:
 def _contacts(ticket: Ticket, user: User) -> list[dict]:
     """The ticket's newest contacts that the reader may see, oldest first, each with its newest words."""
     visible = Interaction.objects.visible_to(user).filter(ticket=ticket, folded_into=None)
-    found = list(visible.select_related("channel").order_by("-last_message_at")[:CONTACTS_SHOWN])[::-1]
+    found = list(visible.select_related("channel__brand").order_by("-last_message_at")[:CONTACTS_SHOWN])[::-1]
     words = Message.objects.filter(interaction__in=found).select_related("author", "identity")
     if not may(user, Permission.NOTE):
         words = words.exclude(state="draft")

@@ -28,7 +28,7 @@ class MentionList(Page):
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         words = said(request, "search")
         filters = [
-            _filter(request, "Verdict", "verdict", Verdict.choices),
+            _filter(request, "Verdict", "verdict", [(one.value, one.label.capitalize()) for one in Verdict]),
             _filter(request, "Judged by", "status", MentionStatus.choices),
             _filter(request, "Needs an answer", "actionable", ACTIONABLE.items()),
             _filter(request, "Tone", "tone", [(name, name.capitalize()) for name in TONES]),

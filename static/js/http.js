@@ -25,6 +25,11 @@ export function toLogin() {
   location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`);
 }
 
+/** A key of one attempt. Browsers offer randomUUID only on https and on this machine. */
+export function newKey() {
+  return crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 export async function read(path) {
   return answer(await fetch(path, { headers: { Accept: "application/json" }, credentials: "same-origin" }));
 }
@@ -33,7 +38,7 @@ export async function fragment(path) {
   return answer(await fetch(path, { headers: { Accept: "text/html", "X-Fragment": "1" }, credentials: "same-origin" }));
 }
 
-export async function send(method, path, data = {}, key = crypto.randomUUID()) {
+export async function send(method, path, data = {}, key = newKey()) {
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf() };
   if (method === "POST") headers["Idempotency-Key"] = key;
   return answer(await fetch(path, { method, headers, body: JSON.stringify(data), credentials: "same-origin" }));

@@ -16,19 +16,30 @@ function setting(name, on, off) {
   return { label: isOff ? on : off, icon: "settings", run: () => localStorage.setItem(name, isOff ? "on" : "off") };
 }
 
+/** What a button is called, its key apart; a change of presence says so. */
+function named(button) {
+  const words = button.cloneNode(true);
+  const key = words.querySelector("kbd")?.textContent;
+  words.querySelectorAll("kbd").forEach((part) => part.remove());
+  const label = words.textContent.trim().replace(/\s+/g, " ");
+  const state = Boolean(button.closest("presence-switch"));
+  return { label: state ? `Presence: ${label}` : label, key, state };
+}
+
 function commands(text) {
   const places = [...document.querySelectorAll(".rail [data-go]")].map((link) => ({
     label: `Go to ${link.getAttribute("aria-label")}`, icon: "arrow-right", key: `g ${link.dataset.go}`.replace("g ?", "?"), run: () => link.click(),
   }));
   const acts = [...document.querySelectorAll("main [data-act], main [data-mode], presence-switch button")]
     .filter((button) => (button.offsetParent || button.closest("presence-switch")) && button.tagName === "BUTTON" && button.textContent.trim())
-    .map((button) => ({ label: button.textContent.trim().replace(/\s+/g, " "), icon: "zap", run: () => button.click() }));
+    .map((button) => ({ ...named(button), icon: "zap", run: () => button.click() }));
+  const [states, here] = [acts.filter(({ state }) => state), acts.filter(({ state }) => !state)];
   const themes = [...document.querySelectorAll("[data-theme-choice]")].map((button) => ({
     label: `Theme: ${button.textContent.trim()}`, icon: "sun-moon", run: () => button.click(),
   }));
   const settings = [setting("sound", "Turn the offer sound on", "Turn the offer sound off"), setting("keys", "Turn single keys on", "Turn single keys off")];
   const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = [...places, ...acts, ...themes, ...settings].filter(({ label }) => wanted.every((word) => label.toLowerCase().includes(word)));
+  const found = [...here, ...places, ...states, ...themes, ...settings].filter(({ label }) => wanted.every((word) => label.toLowerCase().includes(word)));
   return text ? [...found, ...searches(text)] : found;
 }
 

@@ -74,7 +74,7 @@ class LiveBoard extends HTMLElement {
     instant(next, queue.next_breach_at);
     this.staff(tile.querySelector(".staff"), queue.staffed ?? {});
     if (!this.sparks.has(queue.slug)) this.sparks.set(queue.slug, new Sparkline(tile.querySelector(".tile__spark")));
-    this.sparks.get(queue.slug).show(queue.spark ?? []);
+    this.sparks.get(queue.slug).show(queue.spark ?? [], queue.target);
   }
 
   staffWords(staffed = {}) {
@@ -103,7 +103,11 @@ class LiveBoard extends HTMLElement {
 
   bar(bar, queue) {
     fill(bar, { name: queue.name, share: percent(queue.service_level) });
-    bar.querySelector(".meter__fill").style.width = `${100 * (queue.service_level ?? 0)}%`;
+    const meter = bar.querySelector(".meter");
+    meter.dataset.level = queue.service_level !== null && queue.service_level < queue.target ? "missed" : "ok";
+    meter.querySelector(".meter__fill").style.width = `${100 * (queue.service_level ?? 0)}%`;
+    meter.querySelector(".meter__goal").style.insetInlineStart = `${100 * queue.target}%`;
+    meter.title = `target ${percent(queue.target)}`;
   }
 
   alert(line, alert) {

@@ -24,7 +24,7 @@ class MentionList extends HTMLElement {
   }
 
   key(event) {
-    const row = this.querySelector('.mention[aria-selected="true"]');
+    const row = this.querySelector('.mention[aria-current="true"]');
     const button = row?.querySelector(`[data-verdict][data-key="${CSS.escape(event.detail)}"]`);
     if (!button) return;
     event.preventDefault();
@@ -32,9 +32,9 @@ class MentionList extends HTMLElement {
   }
 
   select(row) {
-    if (!row || row.getAttribute("aria-selected") === "true") return;
-    for (const other of this.querySelectorAll('.mention[aria-selected="true"]')) other.setAttribute("aria-selected", "false");
-    row.setAttribute("aria-selected", "true");
+    if (!row || row.getAttribute("aria-current") === "true") return;
+    for (const other of this.querySelectorAll('.mention[aria-current="true"]')) other.removeAttribute("aria-current");
+    row.setAttribute("aria-current", "true");
     const text = document.createElement("div");
     text.className = "preview__text";
     text.append(...row.querySelector(".mention__text").cloneNode(true).childNodes);

@@ -1,6 +1,6 @@
 // <message-composer>: says who will read it, keeps the draft, sends once.
 
-import { post } from "../http.js";
+import { newKey, post } from "../http.js";
 
 const PLACES = { reply: "replies", note: "notes" };
 
@@ -45,7 +45,7 @@ class MessageComposer extends HTMLElement {
   }
 
   changed() {
-    this.drafts[this.mode] = { text: this.text.value, key: crypto.randomUUID() };
+    this.drafts[this.mode] = { text: this.text.value, key: newKey() };
     this.keep();
     this.draw();
   }
@@ -118,7 +118,7 @@ class MessageComposer extends HTMLElement {
     if (this.mode === "reply" && this.limit && [...text].length > this.limit) return this.complain(`Too long for this network: at most ${this.limit} characters.`);
     const mode = this.mode;
     const draft = this.drafts[mode];
-    draft.key ??= crypto.randomUUID();
+    draft.key ??= newKey();
     this.complain("");
     button.disabled = true;
     try {

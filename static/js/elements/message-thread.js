@@ -42,6 +42,7 @@ class MessageThread extends HTMLElement {
 
   take({ type, data = {} }) {
     if (type === "message.received" || type === "message.updated") this.fetchMessage(idOf(data.message) ?? data.id);
+    if (type === "message.updated") this.soon();
     if (type === "interaction.updated" || (type === "snapshot" && !this.fresh)) this.reload(type === "snapshot");
     if (type === "typing") this.typing(data);
     if (type === "snapshot") this.missing(data.messages ?? []);
@@ -72,6 +73,12 @@ class MessageThread extends HTMLElement {
       this.list.insertBefore(message, later ?? null);
     }
     if (follow) this.toEnd();
+  }
+
+  /** A message that was sent may have met the target that the header counts down. */
+  soon() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.reload(false), 300);
   }
 
   async reload(withMessages) {

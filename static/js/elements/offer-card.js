@@ -21,33 +21,42 @@ function why({ offer }) {
   return skills ? `Why you: ${words(skills)}` : "";
 }
 
+// Of the card's sentences the two that change what to do: how often, and what is still owed.
+function stands({ summary = [], answers = {} }) {
+  const owed = answers.got_what_was_needed?.answer === "no" ? answers.got_what_was_needed.text : "";
+  return { often: summary.at(-1) ?? "", owed };
+}
+
 export function drawOffer(template, entry) {
   const { offer } = entry;
   const context = entry.context ?? {};
   const card = stamp(template);
   card.dataset.offer = offer.id;
   const open = (context.answers?.still_open ?? context.open_tickets ?? []).filter((ticket) => idOf(ticket) !== idOf(entry.ticket ?? context.ticket));
+  const { often, owed } = stands(context);
   fill(card, {
     mark: channelMark(offer.channel?.kind),
     queue: words(offer.queue?.name ?? offer.queue).replace(/^./, (letter) => letter.toUpperCase()),
-    score: offer.priority ? `score ${Number(offer.priority.score).toFixed(1)}` : "",
+    score: offer.priority ? `score ${Number(offer.priority.score).toFixed(2)}` : "",
     why: why(entry),
     text: firstLine(entry),
     customer: context.customer?.name || context.customer?.handle || context.identities?.[0]?.handle || "Unknown customer",
-    summary: context.summary?.[0] ?? "",
+    summary: often,
+    owed,
     value: money(context.value),
     open: open.length ? `also open: ${open.map((ticket) => `#${ticket.number ?? ticket.id}`).join(", ")}` : "",
   });
   card.querySelector('[data-fill="score"]').hidden = !offer.priority;
   card.querySelector('[data-fill="score"]').title = parts(offer.priority?.parts);
-  show(card, "summary", Boolean(context.summary?.[0]));
+  show(card, "summary", Boolean(often));
+  show(card, "owed", Boolean(owed));
   show(card, "value", Boolean(money(context.value)));
   show(card, "open", open.length > 0);
   tickOffer(card, entry);
   return card;
 }
 
-const parts = (named = {}) => Object.entries(named).map(([name, part]) => `${words(name)} ${typeof part === "number" ? part.toFixed(1) : (part ?? "unknown")}`).join("\n");
+const parts = (named = {}) => Object.entries(named).map(([name, part]) => `${words(name)} ${typeof part === "number" ? part.toFixed(2) : (part ?? "unknown")}`).join("\n");
 
 export function tickOffer(card, entry) {
   const left = Date.parse(entry.offer.expires_at ?? "") - clock.now();
