@@ -30,7 +30,7 @@ from crm.home import (
     sole_owner,
     write_services,
 )
-from crm.processes import LaunchError, Service, stop_all
+from crm.processes import STOPPED, LaunchError, Service, stop_all
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +158,7 @@ def services_for(argv: list[str]) -> Iterator[None]:
         flags_to_environ(argv[2:])
         yield
     elif needs_services(command, argv):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # so that what was started is stopped
         with embedded(home_folder()):
             yield
     else:

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.2  # s until a fallen child is started again, doubling
 LONGEST_PAUSE = 10.0  # s
+STOPPED = 128 + signal.SIGTERM  # exit code of a command that was told to stop
 STEADY = 30.0  # s a child must stay up before its earlier falls are forgotten
 LOG_LIMIT = 10 * 1024 * 1024  # bytes; a larger log makes room at the next start
 PR_SET_PDEATHSIG = 1
@@ -139,6 +140,17 @@ class Service:
         if self.process:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def told_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM came: a long command asks between two pieces of work, and so finishes the one in hand."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def stop_all(services: Iterable[Service]) -> None:

@@ -437,6 +437,7 @@ READERS = {
 }
 
 
-def seconds_between(first: str, last: str) -> float:
-    """Seconds between two ISO 8601 times of items."""
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+def span(items: Iterable[dict]) -> float:
+    """Seconds from the earliest to the latest readable time of the items; 0 when there are not two."""
+    times = [moment for item in items if (moment := _instant(item))]
+    return (max(times) - min(times)).total_seconds() if times else 0.0

@@ -60,6 +60,7 @@ class Receipt:
     accepted: int = 0
     duplicates: int = 0
     rejected: list[dict] = field(default_factory=list)
+    fresh: list[int] = field(default_factory=list)  # the deliveries behind `accepted`; not part of the answer
 
     def as_dict(self) -> dict:
         """The body of the 202."""
@@ -112,6 +113,7 @@ def receipt(sent: list[Sent], stored: list[tuple]) -> Receipt:
             answer.rejected.append({"index": index, "errors": one.errors, "delivery": delivery})
         elif fresh and one.key not in seen:
             answer.accepted += 1
+            answer.fresh.append(delivery)
         else:
             answer.duplicates += 1
         seen.add(one.key)

@@ -15,12 +15,18 @@ class Command(BaseCommand):
     help = "Print a new API token for a user. Without --scope it may do all that the user may."
 
     def add_arguments(self, parser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", metavar="EMAIL", help="the user it acts for")
         parser.add_argument(
-            "--scope", action="append", default=[], metavar="S", help="for example customers:read"
+            "--scope",
+            action="append",
+            default=[],
+            metavar="S",
+            help="for example customers:read; several may be given",
         )
-        parser.add_argument("--name", default="", help="what the token is for")
-        parser.add_argument("--days", type=int, help="how long it lives; without, until it is revoked")
+        parser.add_argument("--name", default="", metavar="N", help="what the token is for")
+        parser.add_argument(
+            "--days", type=int, metavar="N", help="how long it lives; without, until it is revoked"
+        )
 
     def handle(self, *args, **options) -> None:
         user = User.objects.filter(email__iexact=options["email"], is_active=True).first()

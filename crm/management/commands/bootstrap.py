@@ -14,8 +14,10 @@ class Command(BaseCommand):
     help = "Make the first administrator. A second call changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--email", required=True)
-        parser.add_argument("--password", required=True)
+        parser.add_argument("--email", required=True, metavar="E", help="the login")
+        parser.add_argument(
+            "--password", required=True, metavar="P", help="refused when it is short or common"
+        )
 
     def handle(self, *args: object, **options: str) -> None:
         call_command("migrate", interactive=False, verbosity=0)

@@ -26,13 +26,19 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path)
-        parser.add_argument("file2", type=Path, nargs="?")
+        parser.add_argument("file", type=Path, metavar="FILE", help="CSV with a header, UTF-8")
+        parser.add_argument(
+            "file2",
+            type=Path,
+            nargs="?",
+            metavar="FILE2",
+            help="a second CSV: pairs are looked for between the two",
+        )
         parser.add_argument(
             "--id", metavar="COL", help="Names the records (default: a column of ids, else the line)."
         )
         parser.add_argument("--truth", metavar="COL", help="The entity's key: measures precision and recall.")
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
     def handle(self, *args: object, **options) -> None:
         paths = [path for path in (options["file"], options["file2"]) if path]

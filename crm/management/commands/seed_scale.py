@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from crm.errors import DomainError
+from crm.processes import STOPPED, told_to_stop
 from crm.services import scale
 
 
@@ -28,12 +29,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         wanted, started = options["customers"], time.monotonic()
+        silent, made_so_far = options["json"] or not sys.stderr.isatty(), 0
         try:
-            with tqdm(
-                total=wanted, unit=" customers", disable=options["json"] or not sys.stderr.isatty()
-            ) as bar:
+            with told_to_stop() as stopping, tqdm(total=wanted, unit=" customers", disable=silent) as bar:
                 for done in scale.fill(wanted, options["seed"]):
                     bar.update(done)
+                    made_so_far += done
+                    if stopping() and made_so_far < wanted:
+                        self.stderr.write(f"Stopped after {made_so_far:,} customers.")
+                        sys.exit(STOPPED)
         except DomainError as error:
             raise CommandError(error.detail) from error
         made = {"customers": wanted, "seconds": round(time.monotonic() - started, 1)}

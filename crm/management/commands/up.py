@@ -13,9 +13,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, help="port of the pages (else PORT, else 8000)")
+        parser.add_argument("--port", type=int, metavar="N", help="port of the pages (else PORT, else 8000)")
         parser.add_argument(
-            "--home", help="folder of data, logs and media (else EARSHOT_HOME, else .earshot/)"
+            "--home", metavar="DIR", help="folder of data, logs and media (else EARSHOT_HOME, else .earshot/)"
         )
         parser.add_argument("--no-demo", action="store_true", help="no demo centre, no simulated networks")
 
