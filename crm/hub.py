@@ -19,6 +19,7 @@ import redis.asyncio
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, connections, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from crm import counters, live, rows
@@ -27,7 +28,7 @@ from crm.services import streams
 
 log = logging.getLogger(__name__)
 
-COALESCE_SECONDS = 0.003
+COALESCE_SECONDS = 0.003  # between two readings; after a quiet while the first bell is answered at once
 ALIVE_SECONDS = 15
 RIGHTS_SECONDS = 2
 LOOK_SECONDS = 1
@@ -74,7 +75,13 @@ class Socket:
     outbox: list[str] = field(default_factory=list)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     resync: bool = False
+    caught_up: bool = False  # until then nothing is handed out: it would come before the state it belongs to
     writer: asyncio.Task | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the next event is for him: he has his state, and waits for no other."""
+        return self.caught_up and not self.resync
 
 
 def frame(kind: str, seq: int | None, data: Any, at: Any = None) -> str:
@@ -93,6 +100,7 @@ class Hub:
         self._painted: dict[Hashable, bytes] = {}
         self._rung: set[str] = set()
         self._flushing: asyncio.Task | None = None
+        self._flushed_at = 0.0
         self._tasks: list[asyncio.Task] = []
         self._beats: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,12 +148,12 @@ class Hub:
         if after is not None:
             events = await self.in_thread(_missed, socket.stream, after)
             if events is not None:
-                socket.seq = after
-                self._hand_out([socket], await self._render(events))
+                missed = await self._render(events)
+                socket.seq, socket.caught_up = after, True
+                self._hand_out([socket], missed)
                 self.ring([socket.stream])
                 return
         await self._send_snapshot(socket)
-        self.ring([socket.stream])
 
     def leave(self, socket: Socket) -> None:
         """Forget a socket."""
@@ -165,10 +173,12 @@ class Hub:
 
     async def _send_snapshot(self, socket: Socket) -> None:
         data, seq = await self.in_thread(_snapshot, socket.snapshot, socket.stream)
-        socket.seq = seq
+        socket.seq, socket.caught_up = seq, True
         socket.resync = False
         socket.outbox.append(frame("snapshot", seq, data))
         socket.wake.set()
+        # What was told while the state was read.
+        self.ring([socket.stream])
 
     async def _write(self, socket: Socket) -> None:
         """Send what lies in the outbox, in order; the transport's own back-pressure makes it wait here."""
@@ -199,12 +209,12 @@ class Hub:
                 self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
     async def _flush(self) -> None:
-        await asyncio.sleep(COALESCE_SECONDS)
+        await asyncio.sleep(max(0.0, self._flushed_at + COALESCE_SECONDS - time.monotonic()))
         while self._rung:
             names, self._rung = sorted(self._rung), set()
             afters = []
             for name in names:
-                known = [socket.seq for socket in self.by_stream.get(name, ()) if not socket.resync]
+                known = [socket.seq for socket in self.by_stream.get(name, ()) if socket.follows]
                 if known:
                     afters.append((name, min(known)))
             if not afters:
@@ -212,6 +222,7 @@ class Hub:
             try:
                 events = await self.in_thread(_news, afters)
                 rendered = await self._render(events)
+                self._flushed_at = time.monotonic()
             except Exception as error:  # looked at again by _look
                 log.warning("news not read", extra={"error": str(error)})
                 return
@@ -237,7 +248,7 @@ class Hub:
 
     def _hand_out(self, sockets: list[Socket], lines: list[tuple[int, str]]) -> None:
         for socket in sockets:
-            if socket.resync:
+            if not socket.follows:
                 continue
             for seq, text in lines:
                 if seq == socket.seq + 1:
@@ -275,7 +286,13 @@ class Hub:
             names = list(self.by_stream)
             if names:
                 behind = await self.in_thread(_numbers, names)
-                self.ring([n for n, seq in behind if any(s.seq < seq for s in self.by_stream.get(n, ()))])
+                self.ring(
+                    [
+                        n
+                        for n, seq in behind
+                        if any(s.caught_up and s.seq < seq for s in self.by_stream.get(n, ()))
+                    ]
+                )
             if self._beats:
                 users, self._beats = sorted(self._beats), set()
                 for beater in _beaters:
@@ -285,7 +302,7 @@ class Hub:
         while True:
             await asyncio.sleep(ALIVE_SECONDS)
             for group in list(self.by_stream.values()):
-                for socket in list(group):
+                for socket in [one for one in group if one.caught_up]:
                     socket.outbox.append(orjson.dumps({"type": "alive", "seq": socket.seq}).decode())
                     socket.wake.set()
 
@@ -379,7 +396,13 @@ def _numbers(names: list[str]) -> list[tuple]:
 
 def _standing(people: list[Person]) -> dict[int, int]:
     """For each person 0, or the code to close with: 4401 who are you, 4408 come again (rights changed)."""
-    users = {user.pk: user for user in User.objects.filter(pk__in={person.user.pk for person in people})}
+    # Tuples and not objects: this is asked every two seconds for everybody.
+    users = {
+        row[0]: row[1:]
+        for row in User.objects.filter(
+            pk__in={person.user.pk for person in people}, is_active=True
+        ).values_list("pk", "password", "role", "team_id")
+    }
     keys = {person.session_key for person in people if person.session_key}
     now = timezone.now()
     alive = set(
@@ -388,24 +411,22 @@ def _standing(people: list[Person]) -> dict[int, int]:
         )
     )
     token_ids = {person.token_id for person in people if person.token_id}
-    tokens = {
-        token.pk
-        for token in ApiToken.objects.filter(pk__in=token_ids, revoked_at=None)
-        if token.expires_at is None or token.expires_at > now
-    }
-    verdicts = {}
-    for person in people:
-        user = users.get(person.user.pk)
-        code = 0
-        over = (person.session_key and person.session_key not in alive) or (
-            person.token_id and person.token_id not in tokens
-        )
-        if over or user is None or not user.is_active or user.password != person.user.password:
-            code = 4401
-        elif (user.role, user.team_id) != (person.user.role, person.user.team_id):
-            code = 4408
-        verdicts[id(person)] = code
-    return verdicts
+    tokens = set(
+        ApiToken.objects.filter(
+            Q(expires_at=None) | Q(expires_at__gt=now), pk__in=token_ids, revoked_at=None
+        ).values_list("pk", flat=True)
+    )
+    return {id(person): _verdict(person, users.get(person.user.pk), alive, tokens) for person in people}
+
+
+def _verdict(person: Person, known: tuple | None, alive: set[str], tokens: set[int]) -> int:
+    """0, or the code to close with, for one person; `known` is password, role and team as they are now."""
+    over = (person.session_key and person.session_key not in alive) or (
+        person.token_id and person.token_id not in tokens
+    )
+    if over or known is None or known[0] != person.user.password:
+        return 4401
+    return 4408 if known[1:] != (person.user.role, person.user.team_id) else 0
 
 
 hub = Hub()

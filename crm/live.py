@@ -11,6 +11,7 @@ from django.db import transaction
 STREAMS = "earshot:streams"
 CONVEYOR = "earshot:conveyor"
 RIGHTS = "earshot:rights"
+FEED = "events"  # the stream that the conveyor numbers: its news is the conveyor's first
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,13 @@ def ring(bell: str, text: str = "1") -> None:
 
 def ring_streams(names: Iterable[str]) -> None:
     """Say after commit that these streams have news."""
-    text = " ".join(sorted(set(names)))
-    if text:
+    told = set(names)
+    if FEED in told:
+        ring(CONVEYOR)
+    if text := " ".join(sorted(told - {FEED})):
         ring(STREAMS, text)
+
+
+def ring_feed() -> None:
+    """Say after commit that the feed has new numbers."""
+    ring(STREAMS, FEED)

@@ -97,7 +97,7 @@ class Conveyor:
         self._unnumbered = self._unnumbered or worked
         if self._unnumbered:
             if streams.number_feed():
-                live.ring_streams([streams.EVENTS])
+                live.ring_feed()
                 worked = True
             self._unnumbered = worked
         return worked
@@ -137,6 +137,7 @@ class Conveyor:
                 self._bell.subscribe(live.CONVEYOR)
             rung = self._bell.get_message(timeout=seconds) if seconds else None
             if rung:
+                self._unnumbered = True
                 time.sleep(min(settings.CONVEYOR_WINDOW_MS, 5) / 1000 / 2)
                 while self._bell.get_message(timeout=0):
                     pass

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from crm import rows
+from crm import live, rows
 
-EVENTS = "events"
+EVENTS = live.FEED
 
 _TELL = """
 WITH given AS (
@@ -25,7 +25,8 @@ FROM given g JOIN counted c USING (stream) JOIN bumped b ON b.name = g.stream OR
 # Rows of the feed become numbers only when no older transaction can still commit, so that no writer waits for another.
 _NUMBER = """
 WITH ready AS (
-    SELECT id FROM crm_liveevent WHERE seq IS NULL AND xmin::text::bigint < %s ORDER BY id LIMIT 2000
+    SELECT id FROM crm_liveevent WHERE seq IS NULL AND xmin::text::bigint <
+        (SELECT mod(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 4294967296)) ORDER BY id LIMIT 2000
 ), counted AS (SELECT count(*) AS n FROM ready),
 bumped AS (
     INSERT INTO crm_stream (name, seq) SELECT 'events', n FROM counted WHERE n > 0
@@ -69,8 +70,7 @@ def tell(tellings: Iterable[Telling]) -> None:
 def number_feed() -> int:
     """Give the next numbers to events of the feed that are visible to everybody; returns the newest number or 0."""
     # xmin is 32 bits wide: compare with the snapshot's low half. A row older than 2^31 transactions is long numbered.
-    low = rows.run("SELECT mod(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 4294967296)")[0][0]
-    numbered = rows.run(_NUMBER, (low,))
+    numbered = rows.run(_NUMBER)
     return numbered[0][0] if numbered else 0
 
 

@@ -1,5 +1,9 @@
 """Sockets: who may open them, dense numbers, resume without gap, snapshots instead of gaps, rights that end."""
 
+import asyncio
+import threading
+
+import orjson
 import pytest
 from django.db import transaction
 
@@ -55,6 +59,39 @@ def test_a_number_that_is_too_high_or_too_old_gets_a_snapshot(running):
                 assert (first["type"], first["seq"]) == ("snapshot", 3), after
 
     cookie_of = cookie(user)
+    run(story)
+
+
+def test_what_was_told_before_never_comes_ahead_of_a_snapshot_that_takes_its_time(running):
+    user = make_agent().user
+    say(user, "alert", "alert")
+    heard, go = [], threading.Event()
+
+    async def story():
+        socket = hub.Socket(
+            person=hub.Person(user),
+            send=lambda text: wrote(orjson.loads(text)),
+            close=wrote,
+            snapshot=lambda: {"waited": go.wait(10)},
+            stream=f"desk:{user.pk}",
+        )
+        joining = asyncio.create_task(hub.hub.join(socket, None))
+        await asyncio.sleep(0.1)
+        await told(user, "alert")
+        await asyncio.sleep(0.3)
+        before = list(heard)
+        go.set()
+        await joining
+        while len(heard) < 2:
+            await asyncio.sleep(0.01)
+        hub.hub.leave(socket)
+        assert before == []
+        # The state was read before the third was told: it follows, once.
+        assert [(one["type"], one["seq"]) for one in heard] == [("snapshot", 2), ("alert", 3)]
+
+    async def wrote(said):
+        heard.append(said)
+
     run(story)
 
 
