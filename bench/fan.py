@@ -177,7 +177,8 @@ async def broadcast(fan: Fan) -> dict:
     connects = await fan.open_all(["/ws/events/"] * count)
     for _ in range(3):
         await fan.tell(streams.EVENTS)
-    await hub.wait(3 * count, 10)
+    if not await hub.wait(3 * count, 20):
+        raise load.Lost("the first events never came")
     base, sent, cpu, started = hub.count, 0, fan.cpu(), time.perf_counter()
     while time.perf_counter() - started < options.seconds:
         await fan.tell(streams.EVENTS)
