@@ -87,6 +87,7 @@ class Judgement:
     actionable: bool
     actionable_confidence: float  # chance that somebody should answer
     spam: bool
+    spam_signs: int
     courtesy: bool
     urgency: dict
     verdict: str
@@ -576,15 +577,19 @@ def _urgency_flags(item: Item, reading: _Reading, hits: list) -> dict:
     return flags
 
 
-def _spam(item: Item, reading: _Reading, hits: list) -> bool:
+def _spam_signs(reading: _Reading, hits: list) -> int:
+    """How many signs of advertising or flooding a text shows."""
     words, text = reading.words, reading.text
     score = len({(place, length) for place, length, _ in hits[:6]})
     if reading.links and (score or reading.links > 2):
         score += 1
     score += text.count("#") >= 8
     score += reading.handles >= 8
-    score += len(words) >= 8 and len(set(words)) * 3 < len(words)
-    return score >= (SPAM_LIMIT_TO_US if item.kind in WRITTEN_TO_US or item.addressed else SPAM_LIMIT)
+    return score + (len(words) >= 8 and len(set(words)) * 3 < len(words))
+
+
+def _spam(item: Item, signs: int) -> bool:
+    return signs >= (SPAM_LIMIT_TO_US if item.kind in WRITTEN_TO_US or item.addressed else SPAM_LIMIT)
 
 
 def _courtesy(reading: _Reading, emoji: list) -> bool:
@@ -709,7 +714,8 @@ def _judge(item: Item) -> Judgement:
     intent = _intent(reading, hits, score)
     flags = _urgency_flags(item, reading, hits["flag"])
     private = item.kind in PRIVATE_KINDS
-    spam = _spam(item, reading, hits["spam"])
+    spam_signs = _spam_signs(reading, hits["spam"])
+    spam = _spam(item, spam_signs)
     courtesy = item.courtesy_possible is not False and not spam and _courtesy(reading, emoji)
     chance = 0.97 if private else _actionable(item, reading, hits, intent, topic, score)
     if spam or courtesy:
@@ -731,6 +737,7 @@ def _judge(item: Item) -> Judgement:
         actionable=actionable,
         actionable_confidence=max(chance, 0.9) if verdict == "escalate" else chance,
         spam=spam,
+        spam_signs=spam_signs,
         courtesy=courtesy,
         urgency=flags,
         verdict=verdict,

@@ -4,14 +4,16 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from socialcare import labels, triage
+from socialcare import labels, learning, triage
 from socialcare.labels import NO, UNKNOWN, YES, Labels, UnknownLabel
+from socialcare.learning import CannotLearn
 
 TASKS = ("sentiment", "complaint", "intent", "spam", "language")
+LEANING = ("sentiment", "complaint", "spam", "language")  # whose answers are the same words in every centre
 BATCH = 1_000
 LONGEST_CELL = 10_000_000  # signs; the csv module's own limit is smaller than some mails
 MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -183,6 +185,36 @@ def shipped(task: str) -> Judge:
     return judge
 
 
+def _examples(task: str, texts: list[str], languages: list[str | None]) -> list[learning.Example]:
+    items = [triage.Item(text, lang=lang) for text, lang in zip(texts, languages, strict=True)]
+    of_task = _OF_TASK[task]
+    return [
+        learning.Example(item.text[: triage.LONGEST], said, of_task(said) if task in LEANING else None)
+        for item, said in zip(items, triage.judge(items), strict=True)
+    ]
+
+
+def learned(table: Table, task: str, also: list[str]) -> Judge:
+    """Triage after learning from a labelled table; the model is gone with its judge.
+
+    `also`: labels of the file that will be judged, so that one scale is read for both. Raises CannotLearn.
+    """
+    triage.warm_up()
+    words = Labels(task, table.labels, also)
+    examples = _examples(task, table.texts, _languages(table, task))
+    model = learning.fit(task, examples, [words.meaning[label] for label in table.labels])
+
+    def judge(texts: list[str], languages: list[str | None]) -> list[Answer]:
+        return model.answer(_examples(task, texts, languages))
+
+    return judge
+
+
+def _languages(table: Table, task: str) -> list[str | None]:
+    """What the columns say of the language; never for the task that asks for it."""
+    return table.languages if table.languages and task != "language" else [None] * len(table.texts)
+
+
 # ---------------------------------------------------------------- scoring
 
 
@@ -224,18 +256,19 @@ def _scope(truth: list[str], answers: list[str]) -> dict:
     }
 
 
-def run(table: Table, task: str, judge: Judge, progress: Callable[[int], object]) -> dict:
+def run(
+    table: Table, task: str, judge: Judge, progress: Callable[[int], object], also: Sequence[str] = ()
+) -> dict:
     """Judge a table in batches; with labels how often it was right, without what was answered."""
-    words = Labels(task, table.labels)
-    languages: list[str | None] = [None] * len(table.texts)
-    if table.languages and task != "language":
-        languages = table.languages
+    words = Labels(task, table.labels, also)
+    languages = _languages(table, task)
     answers: list[Answer] = []
-    seconds = 0.0
+    seconds = processor = 0.0
     for at in range(0, len(table.texts), BATCH):
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         answers += judge(table.texts[at : at + BATCH], languages[at : at + BATCH])
         seconds += time.perf_counter() - started
+        processor += time.process_time() - worked
         progress(min(BATCH, len(table.texts) - at))
     result: dict = {"task": task, "n": len(answers)}
     if table.labels:
@@ -253,7 +286,20 @@ def run(table: Table, task: str, judge: Judge, progress: Callable[[int], object]
     return result | {
         "seconds": round(seconds, 3),
         "texts_per_second": round(len(answers) / max(seconds, 1e-9)),
+        "texts_per_processor_second": round(len(answers) / max(processor, 1e-9)),
     }
 
 
-__all__ = ["TASKS", "BadTable", "Columns", "Table", "UnknownLabel", "read", "run", "score", "shipped"]
+__all__ = [
+    "TASKS",
+    "BadTable",
+    "CannotLearn",
+    "Columns",
+    "Table",
+    "UnknownLabel",
+    "learned",
+    "read",
+    "run",
+    "score",
+    "shipped",
+]

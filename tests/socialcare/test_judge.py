@@ -208,3 +208,70 @@ def test_it_runs_without_services_and_without_a_database(table, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n"] == len(TONES)
     assert not (home / "postgres").exists()
+
+
+# ---------------------------------------------------------------- learning
+
+
+def lesson(count: int) -> list[tuple]:
+    """Sentences of a centre whose codes no first model can know."""
+    parcels = [
+        "where is my parcel {}",
+        "parcel {} has not come",
+        "the courier lost package {}",
+        "track order {} please",
+    ]
+    money = [
+        "refund invoice {} please",
+        "you charged card {} twice",
+        "I was billed {} euros too much",
+        "bill {} is wrong",
+    ]
+    rows = [(text.format(n), "PARCEL-7") for n in range(count) for text in parcels]
+    return rows + [(text.format(n), "MONEY-2") for n in range(count) for text in money]
+
+
+QUESTIONS = [("when does the parcel arrive", "PARCEL-7"), ("my card was billed twice", "MONEY-2")]
+
+
+def test_answers_are_learned_from_another_table_of_the_same_columns(table):
+    taught = table(lesson(5), name="taught.csv")
+    result = judge(table(QUESTIONS), "--label", "tone", "--task", "intent", "--learn", str(taught))
+    assert result["accuracy"] == 1
+    assert judge(table(QUESTIONS), "--label", "tone", "--task", "intent")["accuracy"] == 0
+
+
+def test_what_looks_like_nothing_learned_is_unknown_in_the_words_of_the_file(table):
+    strange = [("what is the capital of peru", "oos"), ("sing me a song", "oos"), ("is it raining", "oos")]
+    more = [(f"tell me a joke about {animal}", "oos") for animal in ("cats", "dogs", "cows", "bees")]
+    taught = table([*lesson(5), *strange, *more], name="taught.csv")
+    asked = [
+        *QUESTIONS,
+        ("sing me another song", "out_of_scope"),
+        ("what is the capital of chile", "out_of_scope"),
+    ]
+    result = judge(table(asked), "--label", "tone", "--task", "intent", "--learn", str(taught))
+    assert result["out_of_scope"] == {"n": 2, "recall": 1}
+    assert result["in_scope"] == {"n": 2, "accuracy": 1}
+    assert set(result["per_class"]) == {"PARCEL-7", "MONEY-2", "out_of_scope"}
+
+
+def test_both_files_may_spell_their_labels_differently(table):
+    taught = table(
+        [("quasi splendid", "2"), ("quasi dreadful", "0"), ("quasi there", "1")] * 4, name="taught.csv"
+    )
+    result = judge(table(TONES), "--label", "tone", "--learn", str(taught))
+    assert set(result["per_class"]) == {"negative", "neutral", "positive"}
+
+
+def test_a_few_examples_do_not_outvote_the_first_model(table):
+    taught = table([("grey weather", "positive"), ("a table", "negative")], name="taught.csv")
+    assert judge(table(TONES), "--label", "tone", "--learn", str(taught))["accuracy"] == 1
+
+
+def test_learning_is_refused_without_right_answers(table):
+    path = table(TONES)
+    assert "--learn needs --label" in refused(path, "--learn", str(path))
+    same = table([("a", "positive"), ("b", "positive")], name="same.csv")
+    assert "at least two different labels" in refused(path, "--label", "tone", "--learn", str(same))
+    assert "No such file" in refused(path, "--label", "tone", "--learn", str(path.parent / "none.csv"))

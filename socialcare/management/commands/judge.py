@@ -32,15 +32,25 @@ class Command(BaseCommand):
         columns = trials.Columns(options["text"], options["label"], options["lang"])
         try:
             table = trials.read(options["file"], columns)
-            judge = trials.shipped(options["task"])
+            judge, known = self._judge(options, columns, table)
             with tqdm(total=len(table.texts), unit=" texts", disable=not sys.stderr.isatty()) as bar:
-                result = trials.run(table, options["task"], judge, bar.update)
-        except (trials.BadTable, trials.UnknownLabel) as error:
+                result = trials.run(table, options["task"], judge, bar.update, known)
+        except (trials.BadTable, trials.UnknownLabel, trials.CannotLearn) as error:
             raise CommandError(str(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps(result))
         else:
             self._say(result)
+
+    @staticmethod
+    def _judge(options: dict, columns: trials.Columns, table: trials.Table) -> tuple[trials.Judge, list[str]]:
+        """The judge that is asked, and the labels that it learned from."""
+        if not options["learn"]:
+            return trials.shipped(options["task"]), []
+        if not columns.label:
+            raise CommandError("--learn needs --label: the column of the right answers, in both files")
+        lesson = trials.read(options["learn"], columns)
+        return trials.learned(lesson, options["task"], table.labels), lesson.labels
 
     def _say(self, result: dict) -> None:
         if "accuracy" in result:
@@ -48,7 +58,10 @@ class Command(BaseCommand):
         else:
             for one in result["answers"]:
                 self.stdout.write(f"{one['row']:>8}  {one['answer']:<30} {one['confidence']:.2f}")
-        self.stdout.write(f"{result['n']} texts, {result['texts_per_second']} texts a second")
+        self.stdout.write(
+            f"{result['n']} texts, {result['texts_per_second']} texts a second "
+            f"({result['texts_per_processor_second']} a second of one processor)"
+        )
 
     def _say_score(self, result: dict) -> None:
         width = max(12, *(len(name) for name in result["per_class"]))
