@@ -84,12 +84,12 @@ class TicketDetail(Page):
         contacts = _contacts(ticket, request.user)
         panels = panels_of([one["interaction"].pk for one in contacts], request.user)
         explained = [shown["explanation"] for shown in panels.values() if shown.get("explanation")]
-        works = may(request.user, Permission.CLOSE)
+        editable = may(request.user, Permission.CLOSE)
         return {
             "ticket": ticket,
-            "works": works,
+            "editable": editable,
             "clocks": slas.shown(ticket),
-            **(_work(ticket, request.user) if works else {}),
+            **(_work(ticket, request.user) if editable else {}),
             "contacts": contacts,
             "activities": Activity.objects.filter(ticket=ticket)
             .select_related("actor")
