@@ -56,7 +56,9 @@ class Message(models.Model):
             models.Index("thread", name="message_adrift", condition=Q(interaction=None)),
             # A tsvector has a size limit: of a very long text the beginning is found.
             GinIndex(SearchVector(Left("text", 50_000), config="simple"), name="message_words"),
-            models.Index("due_at", name="message_leaving", condition=Q(state__in=["queued", "sending"])),
+            models.Index(
+                "due_at", name="message_leaving", condition=Q(state__in=["queued", "sending", "unknown"])
+            ),
         ]
 
     def __str__(self) -> str:

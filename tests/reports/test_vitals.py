@@ -1,6 +1,7 @@
 """`/metrics`: the rows' own figures and what all processes of the host counted, for who may see everything."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,7 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from crm import counters, launcher
+from crm import counters, launcher, rows
 from crm.choices import Role
 from crm.services import deliveries, tokens
 from reports.services import vitals
@@ -135,6 +136,15 @@ def test_watching_costs_a_fixed_number_of_statements(client, django_assert_num_q
         make.make_work_item()
     with django_assert_num_queries(len(vitals._FIGURES) + 2):  # and the savepoint around them
         client.get("/metrics")
+
+
+def test_no_figure_reads_a_large_table_whole():
+    rows.run(
+        "SET LOCAL enable_seqscan = off"
+    )  # the tables are empty here: what is left says whether an index would do
+    for _, _, statement in vitals._FIGURES.values():
+        plan = "\n".join(line for (line,) in rows.run(f"EXPLAIN {statement}"))
+        assert not re.search(r"Seq Scan on (crm_message|crm_delivery|routing_workitem)", plan), plan
 
 
 # --- Who may read
