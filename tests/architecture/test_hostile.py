@@ -285,7 +285,11 @@ def _try_form(faults: Faults, client: Client, method: str, action: str, fields: 
     kept = {
         name: value for name, value in fields.items() if name.endswith("_FORMS")
     }  # how many rows a table has
-    tries = [(name, {**dict.fromkeys(fields, word), **kept}) for name, word in corpus.WORDS.items()]
+    # The admin's many forms stand on the same few fields: a third of the words each is enough to meet them all.
+    words_at_once = (
+        list(corpus.WORDS.items())[len(fields) % 3 :: 3] if "/admin/" in action else corpus.WORDS.items()
+    )
+    tries = [(name, {**dict.fromkeys(fields, word), **kept}) for name, word in words_at_once]
     tries += [
         (f"{one}={name}", {**fields, one: corpus.WORDS[name]})
         for one in fields.keys() - kept
@@ -398,7 +402,7 @@ def test_whatever_is_delivered_is_refused_whole_or_kept_in_the_ledger(
     make.make_queue(is_fallback=True)
     own = {"x": "mention", "email": "email", "phone": "call"}[kind]
     values = {**corpus.VALUES, **{name: orjson.dumps(word) for name, word in corpus.WORDS.items()}}
-    cases = [(field, name) for field in FIELDS for name in values][:: 1 if kind == ChannelKind.X else 4]
+    cases = [(field, name) for field in FIELDS for name in values][:: 2 if kind == ChannelKind.X else 4]
     sent = [
         item_with(number, field, values[name]).replace(b'"mention"', b'"%s"' % own.encode(), 1)
         for number, (field, name) in enumerate(cases)
