@@ -32,7 +32,19 @@ from crm.choices import (
     TeamVisibility,
     TicketStatus,
 )
-from crm.models import Channel, Customer, Delivery, Identity, Interaction, Macro, Message, Team, Ticket, User
+from crm.models import (
+    Channel,
+    Customer,
+    Delivery,
+    Identity,
+    Interaction,
+    Macro,
+    Merge,
+    Message,
+    Team,
+    Ticket,
+    User,
+)
 
 BIGGEST_ID = 2**63 - 1
 LONGEST_SEARCH = 200
@@ -136,6 +148,21 @@ class IdentityFilter(FilterSet):
         return queryset.filter(
             Q(handle__icontains=handle) | Q(name__icontains=words) | Q(value__icontains=words)
         )
+
+
+class MergeFilter(FilterSet):
+    """Merges of customers."""
+
+    survivor = IdFilter()
+    merged = IdFilter()
+    undone = YesNoFilter(method="over", label="Whether it was undone.")
+
+    class Meta:
+        model = Merge
+        fields: list[str] = []
+
+    def over(self, queryset: QuerySet, name: str, yes: bool) -> QuerySet:
+        return queryset.exclude(undone_at=None) if yes else queryset.filter(undone_at=None)
 
 
 class InteractionFilter(FilterSet):

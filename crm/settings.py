@@ -326,6 +326,8 @@ CELERY_BEAT_SCHEDULE = {
     "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
     # The simulated networks are told where to deliver; nothing without SIMNET_URL.
     "callbacks": {"task": "reports.tasks.callbacks", "schedule": 30.0, "options": {"expires": 30}},
+    # New customers who are surely known already are merged, only if the owner said how sure that must be.
+    "merge_sure": {"task": "crm.tasks.merge_sure", "schedule": 300.0, "options": {"expires": 300}},
     # What retention says is over goes.
     "purge": {"task": "crm.tasks.purge", "schedule": 3600.0, "options": {"expires": 3600}},
 }
@@ -463,6 +465,8 @@ OFFER_SECONDS_MESSAGE = env_int("OFFER_SECONDS_MESSAGE", 60, low=1)  # s
 OFFER_SECONDS_SOCIAL = env_int("OFFER_SECONDS_SOCIAL", 60, low=1)  # s
 OFFER_SECONDS_MAIL = env_int("OFFER_SECONDS_MAIL", 120, low=1)  # s
 JOIN_WINDOW = env_int("JOIN_WINDOW", 14_400)  # s, an item without a thread joins its author's newest one
+# % of certainty from which on customers are merged by themselves; 0: people decide, always.
+AUTO_MERGE_PERCENT = env_int("AUTO_MERGE_PERCENT", 0, high=100)
 REOPEN_DAYS = env_int("REOPEN_DAYS", 14)  # days, a solved ticket opens again when its customer writes
 SILENT_SECONDS = env_int("SILENT_SECONDS", 40, low=1)  # s without a heartbeat until an agent counts as gone
 SEND_TIMEOUT = env_int("SEND_TIMEOUT", 10, low=1)  # s a network may take to answer a post

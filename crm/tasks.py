@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import audit, messages, slas, streams, tickets
+from crm.services import audit, matches, messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -40,6 +40,12 @@ def clocks() -> None:
 def seal() -> None:
     """Seal the newest lines of the history."""
     audit.seal_new()
+
+
+@shared_task
+def merge_sure() -> None:
+    """Merge new customers who are surely known already; does nothing unless the owner set AUTO_MERGE_PERCENT."""
+    matches.settle_new()
 
 
 @shared_task

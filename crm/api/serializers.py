@@ -15,6 +15,7 @@ from crm.models import (
     Identity,
     Interaction,
     Macro,
+    Merge,
     Message,
     StatusName,
     Team,
@@ -22,6 +23,7 @@ from crm.models import (
     TicketLink,
     User,
 )
+from crm.services import merges
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
@@ -69,8 +71,47 @@ class CustomerSerializer(serializers.ModelSerializer):
         model = Customer
         fields = [
             "id", "name", "language", "value", "vip", "public_figure", "verified_before_disclosure", "note", "created_at",
-            "identities",
+            "identities", "merged_into",
         ]  # fmt: skip
+
+
+class ReasonSerializer(serializers.Serializer):
+    """One field's part in a score: bits above zero speak for the same person."""
+
+    field = serializers.CharField()
+    says = serializers.CharField()
+    bits = serializers.FloatField()
+
+
+class SuggestionSerializer(serializers.Serializer):
+    customer = serializers.IntegerField(source="customer.pk")
+    name = serializers.CharField(source="customer.name")
+    score = serializers.FloatField()
+    reasons = ReasonSerializer(many=True)
+
+
+class MergeSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Merge
+        fields = ["id", "survivor", "merged", "fields", "score", "by", "at", "undone_by", "undone_at"]
+
+
+class MergeInput(serializers.Serializer):
+    """Into whom this customer goes, or who comes into it: one of the two."""
+
+    into = serializers.IntegerField(required=False, min_value=1)
+    other = serializers.IntegerField(required=False, min_value=1)
+    take = serializers.ListField(
+        child=serializers.ChoiceField(choices=merges.FIELDS),
+        required=False,
+        default=list,
+        help_text="Fields in which the merged one is right.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("into" in attrs) == ("other" in attrs):
+            raise serializers.ValidationError({"into": ["give either into or other"]})
+        return attrs
 
 
 class InteractionSerializer(serializers.ModelSerializer):

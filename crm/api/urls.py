@@ -8,6 +8,7 @@ from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
 router.register("customers", viewsets.CustomerViewSet, "api-customer")
+router.register("merges", viewsets.MergeViewSet, "api-merge")
 router.register("identities", viewsets.IdentityViewSet, "api-identity")
 router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
 router.register("messages", viewsets.MessageViewSet, "api-message")

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from crm import filters
 from crm.access import Permission, find, may, require, sees_everything
 from crm.api import serializers
-from crm.api.base import BIGGEST_ID, Door, ScopedViewSet
+from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by
 from crm.choices import TeamVisibility
 from crm.errors import DomainError, NotFound
 from crm.models import (
@@ -22,6 +22,7 @@ from crm.models import (
     Identity,
     Interaction,
     Macro,
+    Merge,
     Message,
     Team,
     Ticket,
@@ -32,6 +33,8 @@ from crm.services import (
     customers,
     deliveries,
     interactions,
+    matches,
+    merges,
     messages,
     search,
     slas,
@@ -66,6 +69,60 @@ class CustomerViewSet(ScopedViewSet):
         """The screen-pop card: who this is, what was said and promised, what is open."""
         customer = self.find()
         return Response(context.card([customer.pk], request.user)[customer.pk])
+
+    @extend_schema(responses=serializers.SuggestionSerializer(many=True))
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def suggestions(self, request: Request, pk: str) -> Response:
+        """Who else may be this person, likeliest first, with score and reasons; never acted on by itself."""
+        found = matches.suggestions(self.find())
+        return Response({"results": serializers.SuggestionSerializer(found, many=True).data})
+
+    @extend_schema(
+        methods=["get"],
+        parameters=[
+            OpenApiParameter(
+                "other", OpenApiTypes.INT64, required=True, description="Who would come into this customer."
+            )
+        ],
+        responses=OpenApiTypes.OBJECT,
+    )
+    @extend_schema(
+        methods=["post"], request=serializers.MergeInput, responses={201: serializers.MergeSerializer}
+    )
+    @action(detail=True, methods=["get", "post"], pagination_class=None, filter_backends=[])
+    def merge(self, request: Request, pk: str) -> Response:
+        """GET: what a merge with `other` would do. POST: make two customers one, to be undone at any later time."""
+        customer = self.find()
+        if request.method == "GET":
+            return Response(
+                merges.preview(customer, find_by(self.get_queryset(), request.query_params.get("other", "")))
+            )
+        require(request.user, Permission.MERGE)
+        given = self.read_body(serializers.MergeInput)
+        second = find_by(self.get_queryset(), str(given.get("into", given.get("other"))))
+        survivor, other = (second, customer) if "into" in given else (customer, second)
+        step = merges.merge(survivor, other, by=request.user, take=given["take"])
+        data = serializers.MergeSerializer(step).data
+        return Response(data, status=201, headers={"Location": f"/api/v1/merges/{step.pk}/"})
+
+
+class MergeViewSet(ScopedViewSet):
+    """Customers that were found to be one person."""
+
+    noun = "customers"
+    queryset = Merge.objects.all()
+    serializer_class = serializers.MergeSerializer
+    filterset_class = filters.MergeFilter
+    ordering_fields = ("id", "at")
+
+    @extend_schema(request=None, responses=serializers.MergeSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def undo(self, request: Request, pk: str) -> Response:
+        """Part the two again: what moved goes back, and what came since goes with its identity."""
+        step = self.find()
+        require(request.user, Permission.MERGE)
+        merges.undo(step, by=request.user)
+        return self.shown(self.find())
 
 
 class IdentityViewSet(ScopedViewSet):

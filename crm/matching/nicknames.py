@@ -25,3 +25,9 @@ def same_nickname(one: str, other: str) -> bool:
 def is_given(word: str) -> bool:
     """Whether a folded word is a given name we know."""
     return word in _NICKNAMES
+
+
+def also_called(name: str) -> set[str]:
+    """Other given names that a bearer of this one may go by."""
+    mine = _NICKNAMES.get(name, _NOBODY)
+    return {other for other, groups in _NICKNAMES.items() if groups & mine} - {name} if mine else set()

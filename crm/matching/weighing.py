@@ -162,6 +162,8 @@ class Population:
             count += 1
             self._add(one)
         self.size = size if size is not None else count
+        # Where nobody was counted, usual frequencies are all there is.
+        self._smoothing = _SMOOTHING if count else max(self.size, _SMOOTHING)
         self._weights: dict[tuple[str, str, str, str], Seen] = {}
         self._expect(_DOUBLES, _HOUSEMATES)
 
@@ -217,7 +219,7 @@ class Population:
             TABLE[field][_S].strangers, _COMMON.get(value, 0.0) if field in ("given name", "surname") else 0.0
         )
         others = max(seen - (2 if field in _UNIQUE else 1), 0)
-        return min((others + _SMOOTHING * usual) / (self.size + _SMOOTHING), 1.0)
+        return min((others + self._smoothing * usual) / (self.size + self._smoothing), 1.0)
 
     def seen(self, field: str, level: Level, value: str = "", other: str = "") -> "Seen":
         """What a level says; an agreement is worth what its value is worth, a near one never more."""

@@ -20,7 +20,17 @@ from crm.models import Activity, Customer, Merge, MovedRow, Ticket, TicketMerge,
 from crm.services import interactions, streams, tickets
 
 # What of two customers may differ, and whom a merge asks about.
-FIELDS = ("name", "language", "value", "vip", "public_figure", "note")
+FIELDS = (
+    "name",
+    "language",
+    "company",
+    "value",
+    "vip",
+    "public_figure",
+    "owner",
+    "preferred_channel",
+    "note",
+)
 _TRIES = 3  # a deadlock's victim tries again
 _RETRIED = {"40P01", "40001"}
 _FIRST = (
@@ -74,7 +84,12 @@ def _links() -> tuple[Link, ...]:
 
 
 def _uniqueness(model: type[models.Model], field: models.Field) -> Iterable[tuple[str, ...]]:
-    named = [tuple(one.fields) for one in model._meta.constraints if isinstance(one, models.UniqueConstraint)]
+    unique = [
+        one
+        for one in model._meta.constraints
+        if isinstance(one, models.UniqueConstraint) and one.condition is None
+    ]
+    named = [tuple(one.fields) for one in unique]
     for names in [*named, *model._meta.unique_together]:
         if field.name in names:
             yield tuple(model._meta.get_field(name).column for name in names if name != field.name)
@@ -85,11 +100,12 @@ def _uniqueness(model: type[models.Model], field: models.Field) -> Iterable[tupl
 
 def preview(survivor: Customer, other: Customer) -> dict[str, Any]:
     """What a merge would do: fields that differ with the value that would be kept, and how many rows would move."""
-    conflicts = [
-        {"field": name, "survivor": mine, "merged": theirs, "kept": mine if _says(mine) else theirs}
-        for name in FIELDS
-        if (mine := getattr(survivor, name)) != (theirs := getattr(other, name)) and _says(theirs)
-    ]
+    conflicts = []
+    for name in FIELDS:
+        mine, theirs = _value(survivor, name), _value(other, name)
+        if mine != theirs and _says(theirs):
+            kept = mine if _says(mine) else theirs
+            conflicts.append({"field": name, "survivor": mine, "merged": theirs, "kept": kept})
     counts = {link.table.removeprefix("crm_"): _count(link, other.pk) for link in _links()}
     return {
         "survivor": survivor.pk,
@@ -102,6 +118,11 @@ def preview(survivor: Customer, other: Customer) -> dict[str, Any]:
 def _count(link: Link, customer_id: int) -> int:
     sql = f'SELECT count(*) FROM "{link.table}" WHERE "{link.column}" = %s'  # noqa: S608 - our own names
     return rows.run(sql, (customer_id,))[0][0]
+
+
+def _value(customer: Customer, name: str) -> Any:
+    """A field's value; of a person or company its id."""
+    return getattr(customer, Customer._meta.get_field(name).attname)
 
 
 def _says(value: object) -> bool:
@@ -170,12 +191,15 @@ def _both(*ids: int) -> list[Customer]:
 
 def _take(survivor: Customer, other: Customer, take: set[str]) -> dict[str, list]:
     """Set the survivor's fields: gaps are filled, and what `take` names is the other's. Returns what changed."""
-    changed = {}
+    changed: dict[str, list] = {}
     for name in FIELDS:
-        mine, theirs = getattr(survivor, name), getattr(other, name)
+        mine, theirs = _value(survivor, name), _value(other, name)
         if mine != theirs and (name in take or (not _says(mine) and _says(theirs))):
-            setattr(survivor, name, theirs)
+            setattr(survivor, Customer._meta.get_field(name).attname, theirs)
             changed[name] = [_plain(mine), _plain(theirs)]
+    if (both := {**other.fields, **survivor.fields}) != survivor.fields:
+        changed["fields"] = [survivor.fields, both]
+        survivor.fields = both
     if survivor.verified_before_disclosure and not other.verified_before_disclosure:
         # One of the two was never verified: neither is the whole.
         survivor.verified_before_disclosure = False
@@ -186,7 +210,7 @@ def _take(survivor: Customer, other: Customer, take: set[str]) -> dict[str, list
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, str | bool | None) else str(value)
+    return value if isinstance(value, str | bool | dict | None) else str(value)
 
 
 def _move(link: Link, step: Merge) -> None:
@@ -282,6 +306,11 @@ def _follow_identities(holder_id: int, other_id: int) -> None:
         "WHERE y.id = i.identity_id AND y.customer_id = ANY(%s) AND i.customer_id <> y.customer_id",
         ([holder_id, other_id],),
     )
+    rows.run(
+        "UPDATE crm_customer c SET preferred_identity_id = NULL FROM crm_identity y "
+        "WHERE c.id = ANY(%s) AND y.id = c.preferred_identity_id AND y.customer_id <> c.id",
+        ([holder_id, other_id],),
+    )
     for mine, theirs in ((other_id, holder_id), (holder_id, other_id)):
         rows.run(
             """
@@ -328,8 +357,9 @@ def _restore(survivor: Customer, fields: dict[str, list]) -> None:
     """Fields that still say what the merge made them say go back to what they said before."""
     changed = []
     for name, (before, after) in fields.items():
-        if _plain(getattr(survivor, name)) == after:
-            setattr(survivor, name, Customer._meta.get_field(name).to_python(before))
+        if _plain(_value(survivor, name)) == after:
+            field = Customer._meta.get_field(name)
+            setattr(survivor, field.attname, field.to_python(before))
             changed.append(name)
     if changed:
         survivor.save(update_fields=changed)

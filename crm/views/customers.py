@@ -12,6 +12,7 @@ from crm.filters import customers_like
 from crm.models import Customer, Identity, Interaction, Ticket, User
 from crm.services import context
 from crm.views.base import BIGGEST_ID, Page, page_of, said
+from crm.views.merges import same_person
 
 OVER = (TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED)
 MATCHES = 500  # customers a search may find by each way
@@ -27,7 +28,8 @@ class CustomerList(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         words = said(request, "search")
-        page = page_of(request, _found(Customer.objects.visible_to(request.user), words), "created_at")
+        visible = Customer.objects.visible_to(request.user).filter(merged_into=None)
+        page = page_of(request, _found(visible, words), "created_at")
         _furnish(page.rows, request.user)
         return {"customers": page.rows, "search": words, **page.addresses()}
 
@@ -71,6 +73,7 @@ class CustomerDetail(Page):
         return {
             "card": context.card([customer.pk], request.user)[customer.pk],
             "tickets": tickets.order_by("-opened_at")[:TICKETS_SHOWN],
+            **same_person(customer, request.user),
         }
 
 

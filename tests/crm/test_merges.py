@@ -11,8 +11,19 @@ from django.db import connections
 
 from crm.choices import Audience, ChannelKind, Role
 from crm.errors import Conflict, DomainError, InvalidInput
-from crm.models import Activity, Customer, Identity, Interaction, Merge, Message, MovedRow, SlaPolicy, Ticket
-from crm.services import context, deliveries, interactions, merges, messages, tickets
+from crm.models import (
+    Activity,
+    Customer,
+    Identity,
+    Interaction,
+    Merge,
+    Message,
+    MovedRow,
+    SlaPolicy,
+    Tag,
+    Ticket,
+)
+from crm.services import context, deliveries, interactions, matches, merges, messages, search, tickets
 from reports.services import reconciliation
 from routing.models import WorkItem
 from socialcare.models import Mention
@@ -114,6 +125,23 @@ def test_gaps_are_filled_chosen_fields_are_taken_and_both_are_restored(pair, age
     merges.undo(step, by=agent)
     anna.refresh_from_db()
     assert (anna.name, anna.language, anna.note, anna.value) == ("Anna Quast", "de", "", None)
+
+
+def test_own_fields_tags_and_orders_move_and_come_back(pair, agent):
+    anna, mail = pair
+    shared, second = (Tag.objects.create(slug=f"t{n}", name=f"T{n}") for n in range(2))
+    anna.tags.add(shared)
+    mail.tags.add(shared, second)
+    Customer.objects.filter(pk=anna.pk).update(fields={"size": "M"})
+    Customer.objects.filter(pk=mail.pk).update(fields={"size": "L", "shop": "Bern"})
+    step = merges.merge(anna, mail, by=agent)
+    anna.refresh_from_db()
+    assert anna.fields == {"size": "M", "shop": "Bern"}
+    assert set(anna.tags.all()) == {shared, second} and set(mail.tags.all()) == {shared}
+    merges.undo(step, by=agent)
+    anna.refresh_from_db()
+    assert anna.fields == {"size": "M"}
+    assert set(anna.tags.all()) == {shared} and set(mail.tags.all()) == {shared, second}
 
 
 def test_a_field_corrected_after_the_merge_keeps_its_correction(pair, agent):
@@ -370,3 +398,117 @@ def test_mixed_races_leave_no_orphan_and_no_answer_to_another_person():
         assert home[contact.identity.value] == contact.customer_id == contact.ticket.customer_id
     assert Interaction.objects.filter(audience=Audience.PUBLIC, folded_into=None).count() == 6
     assert broken() == []
+
+
+# --- Suggestions
+
+
+def test_the_same_address_or_nearly_the_same_name_is_suggested_with_reasons(agent):
+    anna = factories.make_customer(name="Anneliese Trevorrow")
+    factories.make_identity(anna, kind=ChannelKind.EMAIL, value="anneliese@example.org")
+    by_claim = factories.make_customer(name="")
+    factories.make_identity(by_claim, kind=ChannelKind.X, claims={"email": "Anneliese@Example.org"})
+    by_name = factories.make_customer(name="Aneliese Trevorrow")
+    search.learn(["Anneliese Trevorrow", "Aneliese Trevorrow"])
+    stranger = factories.make_customer(name="Viktor Sommer")
+    found = {one.customer.pk: one for one in matches.suggestions(anna)}
+    assert set(found) == {by_claim.pk, by_name.pk} and stranger.pk not in found
+    assert [reason.field for reason in found[by_claim.pk].reasons] == ["e-mail"]
+    assert {reason.field for reason in found[by_name.pk].reasons} == {"given name", "surname"}
+    assert all(matches.LIKELY <= one.score <= 1 for one in found.values())
+
+
+@pytest.mark.parametrize("number", ["+49 30 7654321", "030 7654321", "0049307654321"])
+def test_a_telephone_number_is_known_by_its_end(number):
+    anna, other = factories.make_customer(name="Anna Quast"), factories.make_customer(name="A. Quast")
+    factories.make_identity(anna, kind=ChannelKind.PHONE, value="+49307654321")
+    factories.make_identity(other, kind=ChannelKind.X, claims={"phone": number})
+    assert [one.customer.pk for one in matches.suggestions(anna)] == [other.pk]
+
+
+def test_whom_people_parted_is_not_suggested_again_and_a_merged_one_has_no_suggestions(agent):
+    anna, other = factories.make_customer(name="Anna Quast"), factories.make_customer(name="Anna Quast")
+    for number, one in enumerate((anna, other)):
+        factories.make_identity(one, kind=ChannelKind.X, value=f"x{number}", claims={"phone": "+49307654321"})
+    assert [one.customer.pk for one in matches.suggestions(anna)] == [other.pk]
+    step = merges.merge(anna, other, by=agent)
+    other.refresh_from_db()
+    assert matches.suggestions(anna) == matches.suggestions(other) == []
+    merges.undo(step, by=agent)
+    assert matches.suggestions(anna) == []
+
+
+def test_suggestions_take_a_constant_number_of_statements(django_assert_max_num_queries):
+    anna = factories.make_customer(name="Anna Quast")
+    for number in range(30):
+        other = factories.make_customer(name="Anna Quast")
+        factories.make_identity(other, kind=ChannelKind.X, value=f"a{number}", handle="anna")
+    with django_assert_max_num_queries(10):
+        matches.suggestions(anna)
+
+
+def test_nobody_is_merged_by_himself_unless_the_owner_said_from_when_on(settings):
+    for number in range(2):
+        one = factories.make_customer(name="Anneliese Trevorrow")
+        claims = {"email": "anneliese@example.org", "phone": "+49307654321"}
+        factories.make_identity(one, kind=ChannelKind.X, value=f"x{number}", claims=claims)
+    assert settings.AUTO_MERGE_PERCENT == 0
+    assert matches.settle_new() == 0
+    settings.AUTO_MERGE_PERCENT = 99
+    assert matches.settle_new() == 1
+    step = Merge.objects.get()
+    assert step.by is None and step.score >= 0.99 and step.survivor_id < step.merged_id
+
+
+# --- The doors
+
+
+def test_the_api_suggests_previews_merges_and_undoes(pair, agent, client):
+    anna, mail = pair
+    client.force_login(agent)
+    assert client.get(f"/api/v1/customers/{anna.pk}/suggestions/").json()["results"] == []
+    shown = client.get(f"/api/v1/customers/{anna.pk}/merge/?other={mail.pk}").json()
+    assert shown["moves"] == {"identity": 1, "interaction": 1, "ticket": 1}
+    body = {"into": anna.pk, "take": ["name"]}
+    made = client.post(f"/api/v1/customers/{mail.pk}/merge/", body, content_type="application/json")
+    assert made.status_code == 201 and made.json()["survivor"] == anna.pk
+    assert client.get(f"/api/v1/customers/{mail.pk}/").json()["merged_into"] == anna.pk
+    again = client.post(f"/api/v1/customers/{mail.pk}/merge/", body, content_type="application/json")
+    assert (again.status_code, again.json()["code"]) == (409, "already_merged")
+    undone = client.post(f"{made['Location']}undo/")
+    assert undone.status_code == 200 and undone.json()["undone_at"]
+    for wrong in (
+        {},
+        {"into": anna.pk, "other": anna.pk},
+        {"into": 0},
+        {"into": anna.pk, "take": ["password"]},
+    ):
+        answer = client.post(f"/api/v1/customers/{mail.pk}/merge/", wrong, content_type="application/json")
+        assert answer.status_code == 400
+    assert (
+        client.post(
+            f"/api/v1/customers/{mail.pk}/merge/", {"into": 999999}, content_type="application/json"
+        ).status_code
+        == 404
+    )
+
+
+def test_the_page_suggests_compares_merges_and_undoes_with_plain_forms(agent, client):
+    anna, other = factories.make_customer(name="Anna <b>Quast"), factories.make_customer(name="Anna <b>Quast")
+    for number, one in enumerate((anna, other)):
+        factories.make_identity(one, kind=ChannelKind.X, value=f"x{number}", claims={"phone": "+49307654321"})
+    client.force_login(agent)
+    page = client.get(f"/customers/{anna.pk}/").content.decode()
+    assert (
+        "Same person?" in page
+        and f"/customers/{anna.pk}/merge/?other={other.pk}" in page
+        and "<b>" not in page
+    )
+    assert "Merge" in client.get(f"/customers/{anna.pk}/merge/?other={other.pk}").content.decode()
+    done = client.post(f"/customers/{anna.pk}/merge/", {"other": other.pk}, follow=True)
+    assert done.redirect_chain[-1][0] == f"/customers/{anna.pk}/" and "Undo" in done.content.decode()
+    assert f"/customers/{anna.pk}/" in client.get(f"/customers/{other.pk}/").content.decode()
+    back = client.post(f"/merges/{Merge.objects.get().pk}/undo/", follow=True)
+    assert "of its own again" in back.content.decode()
+    for wrong in ("", "abc", "99999999999999999999", "0"):
+        assert client.get(f"/customers/{anna.pk}/merge/?other={wrong}").status_code == 404
