@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from routing.pacing import Pacing, Senses, rush
+
 FAMILIES = ("voice", "chat", "message", "social", "mail")
 FIRM_PARTS = ("urgency", "value")  # these lift an item from band to band
 SOFT_PARTS = ("sentiment", "reach")  # these move it only inside its band: shouting does not pay
@@ -21,6 +23,9 @@ SHOWN = 5
 HALF_TARGET = 60.0
 # Means are taken over whole numbers, so that they do not depend on the order in which items came and went.
 GRAIN = 1 << 30
+# The rank of an item that has waited beyond its bound: nothing that presses, however much, comes near it.
+STARVING = 1e12
+HOUR = 3600.0
 
 Means = dict[str, float]
 
@@ -130,6 +135,8 @@ class Decision:
     candidates: list[dict[str, object]]
     step: str
     preferred: bool
+    # With pacing: the factors whose product brought it its turn.
+    pressing: dict[str, float] = field(default_factory=dict)
 
 
 # --- the score ---------------------------------------------------------------------------------------------
@@ -218,6 +225,20 @@ def due(item: Item) -> float:
     if item.deadline is None:
         return item.queued_at + _goal(item)
     return max(item.deadline, item.queued_at)
+
+
+def _promise(item: Item) -> float:
+    """Seconds from its coming to its deadline."""
+    return max(1.0, due(item) - item.queued_at)
+
+
+def _paced_until(item: Item, pacing: Pacing) -> float:
+    urgency = item.parts.get("urgency")
+    # Who is asked for by name goes on with a conversation: that is never held.
+    if item.preferred is not None or (urgency is not None and urgency >= pacing.urgent_from):
+        return -math.inf
+    held = pacing.held_for(item.family, item.queue, _promise(item))
+    return item.queued_at + held if held > 0 else -math.inf
 
 
 # --- what an item asks for ---------------------------------------------------------------------------------
@@ -340,7 +361,7 @@ def _rank(seat: Seat) -> tuple[int, float, int]:
 # --- the index of waiting items ----------------------------------------------------------------------------
 
 Due = tuple[float, float, int]  # due, queued at, id
-Key = tuple[int, float, float, int]  # minus the band, due, queued at, id: the smallest is served first
+Key = tuple[float, float, float, int]  # minus the band (or rank), due, queued at, id: the smallest is served first
 
 
 class _Lane:
@@ -463,6 +484,9 @@ class _Entry:
     birth: float  # when its level would have been nought
     due: Due
     changes_at: float  # when a step or a hold ends
+    begin_at: float = 0.0  # when it should have begun,
+    seconds: float = 0.0  # and how much of a whole agent's time it takes
+    lift: float = 0.0  # what its firm parts that are known add to its worth
     # Where it stands; nowhere while it is parked for the agent who holds its customer.
     unit: _Unit | None = None
     lane: _Lane | None = None
@@ -479,13 +503,31 @@ class Pool:
     deadline go before it, and no item has a deadline before its own arrival, so from then on at most the items that
     arrived before its deadline do. (It still needs an agent who is able and allowed to take it.)
 
+    With `pacing` the lanes of items are served in the order of what presses most (see `_Round._rank`), and deferred work
+    may be held for calls; inside a lane the order stays as it is. The bound becomes S = the larger of (bands - 1) *
+    band_width / age promises (5 with the defaults) and `starving_after` seconds. Proof: an item that waited S is in the
+    highest band of its lane, where only items due before it, hence come before its deadline, stand ahead; the first of
+    a lane that has waited S is starving, ranks above all that is not, is never held (a hold ends inside the promise), and
+    among starving ones the one that became so first goes first. So at the latest S after its deadline everything ahead
+    of an item is starving or served, and nothing that came later passes it any more. Work that needs more room than
+    refilled agents ever have does not wait for luck: while a starving item finds no room, the emptiest agent able to
+    take it gets nothing else, so it waits no longer than he needs to finish what he has in hand.
+
     A round that fills k places costs about k log n, plus the skills of the agents with room, plus one mask for
     each requirement; agents are bits, in the order of preference, so the best one is the lowest bit.
     """
 
-    def __init__(self, weights: Weights | None = None, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self,
+        weights: Weights | None = None,
+        reserve: Reserve | None = None,
+        pacing: Pacing | None = None,
+        expects_calls: bool = False,
+    ) -> None:
         self.weights = weights or Weights()
         self.reserve = reserve
+        self.pacing = pacing
+        self.senses = Senses(pacing, expects_calls) if pacing else None
         self._entries: dict[int, _Entry] = {}
         self._seats: dict[int, Seat] = {}
         self._units: dict[tuple[Requirement, bool], _Unit] = {}
@@ -497,6 +539,9 @@ class Pool:
         self._open: set[int] = set()
         self._ranks: dict[int, tuple[int, float, int]] = {}
         self._callable: set[int] = set()
+        self._calling: set[int] = set()
+        self._bound: dict[int, float] = {}  # by agent, the share of him that deferred work has
+        self._capacity = 1  # of the agent told last: what an item takes of an agent is measured by it
         self._parked: set[int] = set()
         self._now = -math.inf
 
@@ -525,6 +570,11 @@ class Pool:
         entry = self._entry(item, self._now)
         self._entries[item.id] = entry
         self._tally.count(item, 1)
+        if self.senses is not None:
+            if item.family == "voice":
+                self.senses.call_came(item.id, item.queued_at)
+            else:
+                self.senses.waits(item.family, entry.begin_at, entry.seconds)
         if item.customer is not None:
             self._by_customer.setdefault(item.customer, set()).add(item.id)
         if item.preferred is not None:
@@ -541,9 +591,24 @@ class Pool:
         self._unlist(entry)
         self._parked.discard(item_id)
         self._tally.count(item, -1)
+        if self.senses is not None:
+            self.senses.waits(item.family, entry.begin_at, entry.seconds, -1)
         _discard(self._by_customer, item.customer, item_id)
         _discard(self._by_preferred, item.preferred, item_id)
         return item
+
+    def abandon(self, item_id: int) -> Item | None:
+        """Forget an item whose customer gave up: its promise was not kept."""
+        item = self.remove(item_id)
+        if item is not None and self.senses is not None:
+            self.senses.answered(item.family, False)
+        return item
+
+    def held_until(self, item: Item) -> float:
+        """The moment from which the item is no longer held for calls; long ago when it never is."""
+        if self.pacing is not None:
+            return _paced_until(item, self.pacing)
+        return self.reserve.until(item) if self.reserve else -math.inf
 
     def _entry(self, item: Item, now: float) -> _Entry:
         weights = self.weights
@@ -551,7 +616,7 @@ class Pool:
         missing = _missing(item)
         pace = _goal(item) * weights.band_width / weights.age
         soft = sum(getattr(weights, part) * (_known(item, part) or 0.0) for part in SOFT_PARTS)
-        held_until = self.reserve.until(item) if self.reserve else -math.inf
+        held_until = self.held_until(item)
         later = [at for at, _ in item.relax_at if at > now]
         if held_until > now:
             later.append(held_until)
@@ -565,6 +630,11 @@ class Pool:
             birth=item.queued_at - pace * _firm(item, weights) / weights.band_width,
             due=(due(item) - soft * _goal(item), item.queued_at, item.id),
             changes_at=min(later, default=math.inf),
+            begin_at=item.queued_at + self.pacing.begin.get(item.family, 0.0) * _promise(item)
+            if self.pacing
+            else 0.0,
+            seconds=self.pacing.occupies(item.family, need.units, self._capacity) if self.pacing else 0.0,
+            lift=sum(getattr(weights, part) * (_known(item, part) or 0.0) for part in FIRM_PARTS),
         )
 
     def _list(self, entry: _Entry) -> None:
@@ -599,6 +669,7 @@ class Pool:
         old = self._entries[item_id]
         self._unlist(old)
         entry = self._entries[item_id] = self._entry(old.item, now)
+        entry.seconds = old.seconds
         if item_id not in self._parked:
             self._list(entry)
         self._await_change(entry)
@@ -627,6 +698,7 @@ class Pool:
             seat.live and "voice" not in seat.blocked and (seat.max_family or {}).get("voice", 1) > 0
         )
         (self._callable.add if takes_calls else self._callable.discard)(seat.id)
+        self._capacity = max(1, seat.capacity)
         self._note_room(self._seats[seat.id])
 
     def remove_seat(self, seat_id: int) -> None:
@@ -636,6 +708,8 @@ class Pool:
         self._ranks.pop(seat_id, None)
         self._open.discard(seat_id)
         self._callable.discard(seat_id)
+        self._calling.discard(seat_id)
+        self._bound.pop(seat_id, None)
 
     def seat(self, seat_id: int) -> Seat | None:
         """The agent, as the pool believes him to be."""
@@ -647,10 +721,20 @@ class Pool:
             _discard(self._holders, customer, seat_id)
 
     def _note_room(self, seat: Seat) -> None:
+        if self.pacing is not None:
+            self._note_work(seat, self.pacing)
         if seat.live and not seat.in_call and seat.load < seat.capacity:
             self._open.add(seat.id)
         else:
             self._open.discard(seat.id)
+
+    def _note_work(self, seat: Seat, pacing: Pacing) -> None:
+        (self._calling.add if seat.live and seat.in_call else self._calling.discard)(seat.id)
+        deferred = seat.live and not seat.in_call and seat.capacity > 0
+        if deferred and any(seat.open_family.get(family) for family in pacing.begin):
+            self._bound[seat.id] = seat.load / seat.capacity
+        else:
+            self._bound.pop(seat.id, None)
 
     # -- the round
 
@@ -675,6 +759,8 @@ class Pool:
         """The item leaves the pool and weighs on the agent."""
         item = entry.item
         self.remove(item.id)
+        if self.senses is not None:
+            self.senses.answered(item.family, self._now <= due(item))
         seat.load += units
         if seat.load > seat.capacity:
             seat.over += 1
@@ -712,6 +798,15 @@ class _Round:
         self.sayings: dict[tuple[Requirement, int], str] = {}
         self.order: list[Seat] = []
         self.bit: dict[int, int] = {}
+        self.closed = 0  # agents who are emptied for somebody starving
+        self.closed_for: dict[int, _Unit] = {}
+        self.pacing = pool.pacing
+        self.packed = self.weights.packed | (pool.pacing.packed if pool.pacing else frozenset())
+        self.multipliers: dict[str, float] = {}
+        if pool.senses is not None:
+            self.needed = pool.senses.needed(now)
+            self.kept = pool.senses.kept(now, len(pool._calling), len(pool._callable))
+            self.bound = sum(pool._bound.values())
 
     def run(self) -> list[Decision]:
         self._serve_claims()
@@ -811,7 +906,47 @@ class _Round:
         if not lane.quiet_from <= clock <= lane.quiet_to:
             lane.advance(clock)
         band, entry = lane.top or lane.find_top()
+        if self.pacing is not None:
+            return self._pressing_key(entry[2], entry[0] + shift)
         return (-band, entry[0] + shift, entry[1], entry[2])
+
+    def _pressing_key(self, item_id: int, due_at: float) -> Key:
+        entry = self.pool._entries[item_id]
+        item = entry.item
+        starves_at = item.queued_at + self._patience(item)
+        if self.now >= starves_at:
+            return (-STARVING, starves_at, item.queued_at, item_id)
+        return (-self._rank(entry), due_at, item.queued_at, item_id)
+
+    def _patience(self, item: Item) -> float:
+        """How long an item waits at most until it goes before all that has waited less, see `Pool`."""
+        weights = self.weights
+        climb = (weights.bands - 1) * weights.band_width / weights.age * _goal(item)
+        return max(climb, self.pacing.starving_after if self.pacing else 0.0)
+
+    def _rank(self, entry: _Entry) -> float:
+        """What serving the item now is worth: the product of the factors of `_factors`."""
+        return math.prod(self._factors(entry).values())
+
+    def _factors(self, entry: _Entry) -> dict[str, float]:
+        """Weight, urgency and value, items of its kind that one agent serves in an hour, how far its channel
+        is behind its goal, and how pressing its promise is."""
+        item, pacing = entry.item, self.pacing
+        if pacing is None:
+            return {}
+        urgent = (item.parts.get("urgency") or 0.0) >= pacing.urgent_from
+        multiplier = self.multipliers.get(item.family)
+        if multiplier is None:
+            multiplier = self.multipliers[item.family] = self.pool.senses.multiplier(item.family)
+        return {
+            "weight": max(0.0, item.weight),
+            "need": 1.0 + entry.lift,
+            "pace": HOUR / entry.seconds,
+            "channel": multiplier,
+            "promise": 1.0
+            if urgent
+            else rush(pacing, item.family, self.now - item.queued_at, _promise(item)),
+        }
 
     def _line_up(self, unit: _Unit) -> None:
         for lane in unit.lanes.values():
@@ -901,6 +1036,10 @@ class _Round:
         mask = unit.able
         if mask:
             mask &= self._welcoming(unit.need.family) & self._roomy(unit.need)
+        if mask & self.closed:
+            mask &= ~self.closed | sum(bit for bit, owner in self.closed_for.items() if owner is unit)
+        if mask and unit.deferred and self.pacing is not None:
+            return mask & self._may_defer()
         reserve = self.pool.reserve
         if mask and unit.deferred and reserve is not None:
             callable_idle = self.idle & self._welcoming("voice")
@@ -908,8 +1047,21 @@ class _Round:
                 mask &= ~callable_idle
         return mask
 
+    def _may_defer(self) -> int:
+        """Agents who may get work that can still wait: all while it needs more of them than it has, or while more of
+        those who take calls are idle than are kept; else those with other work in hand, or who take no calls."""
+        callers = self._welcoming("voice")
+        idle = (self.idle & callers).bit_count()
+        if idle > self.kept or self.bound + self.pacing.start <= self.needed:
+            return -1
+        if idle > self.kept / 2 or self.bound < self.needed + 1:
+            return ~(self.idle & callers)
+        return ~callers
+
     def _note_load(self, seat: Seat) -> None:
         """Take the agent out of the masks he no longer fits."""
+        if self.pacing is not None:
+            self.bound = sum(self.pool._bound.values())
         bit = self.bit.get(seat.id)
         if bit is None:
             return
@@ -934,12 +1086,17 @@ class _Round:
     # -- the items of the lanes
 
     def _serve_lanes(self) -> None:
+        starving: list[tuple[Key, _Unit]] = []
         for unit in self.pool._units.values():
             unit.able = self._able(unit.need)
             if self._candidates(unit):
                 self._line_up(unit)
             elif unit.deferred and unit.able:
                 self.stalled += [(lane, unit) for lane in unit.lanes.values()]
+            elif unit.able and self.pacing is not None:
+                starving += self._starving(unit)
+        for _, unit in sorted(starving, key=lambda pair: pair[0]):
+            self._empty_one_for(unit)
         while self.queue and len(self.made) < self.limit:
             key, lane, unit = heapq.heappop(self.queue)
             mask = self._candidates(unit)
@@ -949,6 +1106,19 @@ class _Round:
                     heapq.heappush(self.queue, (self._head(lane), lane, unit))
             elif unit.deferred:
                 self.stalled.append((lane, unit))
+
+    def _starving(self, unit: _Unit) -> list[tuple[Key, _Unit]]:
+        heads = [self._head(lane) for lane in unit.lanes.values()]
+        return [(min(heads), unit)] if min(heads)[0] <= -STARVING else []
+
+    def _empty_one_for(self, unit: _Unit) -> None:
+        """Somebody starves who finds no room: the emptiest agent able to take him gets nothing else."""
+        mask = unit.able & self._welcoming(unit.need.family) & ~self.closed
+        seats = [seat for seat in self.order if mask & self.bit[seat.id] and not seat.in_call]
+        if seats:
+            bit = self.bit[min(seats, key=lambda seat: (seat.load, seat.id)).id]
+            self.closed |= bit
+            self.closed_for[bit] = unit
 
     def _serve(self, entry: _Entry, unit: _Unit, mask: int) -> None:
         item = entry.item
@@ -973,8 +1143,11 @@ class _Round:
         """Packed work goes to those who already have some, so that whole agents stay free for calls."""
         if mask & (mask - 1) == 0:
             return self._lowest(mask), "the only one free"
-        if unit.need.family in self.weights.packed and mask & ~self.idle:
-            return self._fullest(mask), "has room beside open work"
+        if unit.need.family in self.packed:
+            if mask & ~self.idle:
+                return self._fullest(mask), "has room beside open work"
+            if self.pacing is not None and mask & ~self._welcoming("voice"):
+                return self._lowest(mask & ~self._welcoming("voice")), "free, and takes no calls"
         seat = self._lowest(mask)
         second = self._lowest(mask & (mask - 1))
         if self.pool._ranks[seat.id][0] < self.pool._ranks[second.id][0]:
@@ -1032,7 +1205,9 @@ class _Round:
         item = entry.item
         units = entry.need.need(seat.capacity)
         total, parts = score(item, self.now, self.averages, self.weights)
-        decision = Decision(item.id, seat.id, units, total, parts, reason, shown, entry.step, preferred)
+        decision = Decision(
+            item.id, seat.id, units, total, parts, reason, shown, entry.step, preferred, self._factors(entry)
+        )
         self.made.append(decision)
         self.pool._take(entry, seat, units)
         if item.customer is not None:

@@ -4,6 +4,7 @@ The memory is only a copy: `Change` rows say what to read again, and the stateme
 on meanwhile (`status = waiting`, load + units <= capacity), so that several routers at once do no harm.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from crm import rows
 from crm.bus import publish
 from crm.services import interactions, streams
 from routing import engine, events
+from routing.pacing import Pacing
 from routing.services import presence, work_items
 
 _ITEMS = """
@@ -57,17 +59,26 @@ WITH given AS (
 SELECT m.id, m.work_item_id, m.agent_id, f.user_id FROM made m JOIN allowed f ON f.item = m.work_item_id ORDER BY m.id
 """
 
+# Work that was parked for days says nothing about handling: an hour is the most that counts.
+_HANDLING = """
+SELECT w.family, avg(least(3600, greatest(10, extract(epoch FROM m.ended_at - m.accepted_at))))::float8, count(*)
+FROM (SELECT work_item_id, accepted_at, ended_at FROM routing_assignment
+      WHERE status = 'completed' AND accepted_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY id DESC LIMIT 2000) m
+JOIN routing_workitem w ON w.id = m.work_item_id GROUP BY w.family HAVING count(*) >= %s
+"""
+ENOUGH_HANDLED = 50
+
 
 class Router:
     """The conveyor's routing state: rebuilt from PostgreSQL in one read, then kept in step by `Change` rows."""
 
     def __init__(self) -> None:
-        self.pool = engine.Pool()
+        self.pool = engine.Pool(pacing=Pacing())
         self.families: dict[int, str] = {}
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
-        self.pool = engine.Pool()
+        self.pool = engine.Pool(pacing=_pacing())
         rows.run("DELETE FROM routing_change")
         self.families = {}
         self._add(rows.run(_ITEMS + "w.status = 'waiting'"))
@@ -122,6 +133,13 @@ class Router:
                 work_items=[one.item_id for one in refused], agents=sorted({one.agent_id for one in refused})
             )
         return len(made)
+
+
+def _pacing() -> Pacing:
+    """The defaults, with the handling times of the last work done where there was enough of it."""
+    usual = Pacing()
+    measured = {family: seconds for family, seconds, _ in rows.run(_HANDLING, (ENOUGH_HANDLED,))}
+    return replace(usual, handling={**usual.handling, **measured})
 
 
 def _item(row: tuple) -> engine.Item:
@@ -213,6 +231,7 @@ def _explanation(one: engine.Decision) -> dict:
         "candidates": one.candidates,
         "step": one.step,
         "preferred": one.preferred,
+        "pressing": one.pressing,
         "decided_at": datetime.now().astimezone().isoformat(),
     }
 
