@@ -1,7 +1,12 @@
-"""The plug for judges: every text is judged, on every channel, before its interaction is said to be open."""
+"""The plugs for judges: every text is judged, on every channel, before its interaction is said to be open.
+
+And for the distributor, who says which team a contact that opens belongs to and until when it wants its first answer, so
+that both are written with the contact and not after it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from crm.choices import Verdict
 
@@ -48,3 +53,35 @@ def register(judge: Judge) -> None:
 def judge(texts: list[Text]) -> list[Judgement]:
     """Judge a list of texts; without a judge everything deserves an answer."""
     return _judge[0](texts) if _judge else [Judgement() for _ in texts]
+
+
+@dataclass(slots=True, frozen=True)
+class Opening:
+    """A contact that is about to open, as the distributor asks for it."""
+
+    queue_hint: str
+    topic: str
+    family: str
+    received_at: datetime
+
+
+@dataclass(slots=True, frozen=True)
+class Owner:
+    """Whose it is, and when its first answer is due."""
+
+    team_id: int | None = None
+    due_at: datetime | None = None
+
+
+Owners = Callable[[list[Opening]], list[Owner]]
+_owners: list[Owners] = []
+
+
+def register_owners(owners: Owners) -> None:
+    """Plug the distributor in; the last one registered is asked."""
+    _owners[:] = [owners]
+
+
+def owners(openings: list[Opening]) -> list[Owner]:
+    """Who will answer, in the order asked; nobody in particular without a distributor."""
+    return _owners[0](openings) if _owners and openings else [Owner() for _ in openings]

@@ -12,8 +12,9 @@ class RoutingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Load the reactions, and show pages of interactions what waits and why."""
+        """Load the reactions, say whose a contact is when it opens, and show its pages what waits and why."""
         import_module("routing.reactions")
+        import_module("crm.judging").register_owners(import_module("routing.services.work_items").owners)
         import_module("crm.views.base").register_panel(
             import_module("routing.services.panels").of_interactions
         )

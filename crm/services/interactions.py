@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from crm import events, live, rows
+from crm import events, judging, live, rows
 from crm.bus import publish
 from crm.choices import (
     OPENING_VERDICTS,
@@ -120,8 +120,9 @@ def _write(inbounds: list[Inbound], threads: Threads, continued: dict[int, int],
     joined = [c for c in contacts if c.joined and not c.is_new and c.folded_into is None]
     _fold(folded, threads)
     threads.write()
-    _insert_tickets(opened, continued, contacts)
-    _insert_interactions(opened, threads)
+    owners = judging.owners([_opening(contact) for contact in opened])
+    _insert_tickets(opened, owners, continued, contacts)
+    _insert_interactions(opened, owners, threads)
     _update_joined([*joined, *{c.folded_into.id: c.folded_into for c in folded}.values()])
     messages = _insert_messages(inbounds, threads, contacts)
     _adopt_adrift(opened, threads)
@@ -164,10 +165,20 @@ def _fold(folded: list[Contact], threads: Threads) -> None:
     )
 
 
-def _insert_tickets(opened: list[Contact], continued: dict[int, int], contacts: list[Contact]) -> None:
+def _opening(contact: Contact) -> judging.Opening:
+    inbound = contact.opener
+    judged = inbound.judgement
+    return judging.Opening(judged.queue_hint, judged.topic, family_of(inbound), inbound.received_at)
+
+
+def _insert_tickets(
+    opened: list[Contact], owners: list[judging.Owner], continued: dict[int, int], contacts: list[Contact]
+) -> None:
     fresh: list[tuple[int, Contact, Inbound, int | None]] = [
         (c.ticket_id, c, c.opener, None) for c in opened if c.opener is not None
     ]
+    # One that continues an old one is told its owner when its work is queued.
+    owned = [*owners, *[judging.Owner()] * len(continued)]
     by_id = {contact.id: contact for contact in contacts}
     for interaction_id, old_ticket in continued.items():
         contact = by_id[interaction_id]
@@ -182,6 +193,8 @@ def _insert_tickets(opened: list[Contact], continued: dict[int, int], contacts: 
             "status": ("text", [TicketStatus.NEW.value] * len(fresh)),
             "topic": ("text", [inbound.judgement.topic for _, _, inbound, _ in fresh]),
             "continues_id": ("bigint", [old for *_, old in fresh]),
+            "team_id": ("bigint", [owner.team_id for owner in owned]),
+            "due_at": ("timestamptz", [owner.due_at for owner in owned]),
             "promise": ("text", [""] * len(fresh)),
         },
     )
@@ -193,7 +206,7 @@ def _subject(inbound: Inbound) -> str:
     return line[:160] or f"{inbound.item.kind} on {inbound.channel.name}"[:160]
 
 
-def _insert_interactions(opened: list[Contact], threads: Threads) -> None:
+def _insert_interactions(opened: list[Contact], owners: list[judging.Owner], threads: Threads) -> None:
     first = [contact.opener for contact in opened]
     judged = [inbound.judgement for inbound in first]
     n = len(opened)
@@ -205,6 +218,7 @@ def _insert_interactions(opened: list[Contact], threads: Threads) -> None:
             "customer_id": ("bigint", [c.customer_id for c in opened]),
             "identity_id": ("bigint", [inbound.identity_id for inbound in first]),
             "ticket_id": ("bigint", [c.ticket_id for c in opened]),
+            "team_id": ("bigint", [owner.team_id for owner in owners]),
             "thread": ("bigint", [threads.find(c.thread) for c in opened]),
             "loose": ("boolean", [c.loose for c in opened]),
             "family": ("text", [family_of(inbound) for inbound in first]),

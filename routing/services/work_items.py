@@ -9,6 +9,7 @@ from crm import live, rows
 from crm.bus import publish
 from crm.choices import Family
 from crm.errors import Conflict
+from crm.judging import Opening, Owner
 from routing import events
 from routing.models import Queue, WorkItem
 
@@ -21,18 +22,21 @@ JOIN routing_assignment a ON a.work_item_id = w.id AND a.status = 'accepted'
 WHERE w.status = 'assigned' AND w.customer_id = ANY(%s) ORDER BY w.customer_id, a.accepted_at DESC
 """
 
-# Who answers for the queue answers for the contact and its problem; the first answer to it is due with the item.
+# Who answers for the queue answers for the contact and its problem; the first answer to it is due with the item. What just
+# opened was written so: only what opens again, or came otherwise, is touched.
 _OWN = """
 WITH queued AS (
-    SELECT w.interaction_id, w.deadline, q.team_id FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id
+    SELECT w.interaction_id, i.ticket_id, i.first_response_at, w.deadline, q.team_id
+    FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id JOIN crm_interaction i ON i.id = w.interaction_id
     WHERE w.id = ANY(%s)
 ), teamed AS (
-    UPDATE crm_interaction i SET team_id = q.team_id FROM queued q WHERE i.id = q.interaction_id
-    RETURNING i.ticket_id, i.team_id, i.first_response_at, q.deadline
+    UPDATE crm_interaction i SET team_id = q.team_id FROM queued q
+    WHERE i.id = q.interaction_id AND i.team_id IS DISTINCT FROM q.team_id
 )
 UPDATE crm_ticket t SET team_id = d.team_id,
     due_at = CASE WHEN d.first_response_at IS NULL THEN least(coalesce(t.due_at, d.deadline), d.deadline) ELSE t.due_at END
-FROM teamed d WHERE t.id = d.ticket_id
+FROM queued d WHERE t.id = d.ticket_id AND (t.team_id IS DISTINCT FROM d.team_id
+    OR d.first_response_at IS NULL AND (t.due_at IS NULL OR t.due_at > d.deadline))
 """
 
 
@@ -61,6 +65,18 @@ class _Desk:
     def queue_for(self, hint: str, topic: str) -> Queue:
         """By a rule's hint, by topic, else the fallback: nothing is left without a queue."""
         return self.by_slug.get(hint) or self.by_topic.get(topic) or self.fallback
+
+
+def owners(openings: list[Opening]) -> list[Owner]:
+    """Whose queue each contact that opens will wait in, and until when: the same rules as when it is queued."""
+    desk = _Desk()
+    if desk.fallback is None:
+        return [Owner() for _ in openings]
+    queues = [desk.queue_for(one.queue_hint, one.topic) for one in openings]
+    return [
+        Owner(queue.team_id, _due(one.received_at, one.family, queue))
+        for one, queue in zip(openings, queues, strict=True)
+    ]
 
 
 def enqueue(interaction_ids: list[int]) -> None:
@@ -99,7 +115,7 @@ def enqueue(interaction_ids: list[int]) -> None:
             "queued_at": ("timestamptz", queued_at),
             "deadline": (
                 "timestamptz",
-                [_deadline(row, queue) for row, queue in zip(opened, queues, strict=True)],
+                [_due(row[9], row[1], queue) for row, queue in zip(opened, queues, strict=True)],
             ),
             "reason": ("text", [""] * n),
             "outcome": ("text", [""] * n),
@@ -116,8 +132,8 @@ def _preferred_until(row: tuple, held: dict[int, int]) -> datetime | None:
     return row[10] + timedelta(seconds=PREFERRED_SECONDS) if row[7] in held else None
 
 
-def _deadline(row: tuple, queue: Queue) -> datetime:
-    return row[9] + timedelta(seconds=float(queue.targets.get(row[1], 3600)))
+def _due(since: datetime, family: str, queue: Queue) -> datetime:
+    return since + timedelta(seconds=float(queue.targets.get(family, 3600)))
 
 
 def _skills(codes, desk: _Desk) -> dict[str, int]:
