@@ -1,5 +1,7 @@
 """What lists of the floor can be narrowed by: the same for pages and REST."""
 
+from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
@@ -103,6 +105,10 @@ class CustomerFilter(FilterSet):
     language = CharFilter(max_length=8)
     vip = YesNoFilter()
     kind = ChoiceFilter(method="by_kind", choices=ChannelKind.choices, label="Has an address of this kind.")
+    company = IdFilter()
+    owner = IdFilter()
+    tag = SlugFilter(method="by_tag", label="Has this tag.")
+    field = CharFilter(method="by_field", max_length=200, label="One of our own fields is so: `slug:value`.")
     created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -112,6 +118,25 @@ class CustomerFilter(FilterSet):
 
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
         return queryset.filter(pk__in=customers_like(words))
+
+    def by_tag(self, queryset: QuerySet, name: str, slug: str) -> QuerySet:
+        return queryset.filter(
+            pk__in=Customer.tags.through.objects.filter(tag__slug=slug).values("customer_id")
+        )
+
+    def by_field(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
+        """The value as it is kept: a number and a truth value are not their text, and of several choices one is enough."""
+        slug, _, value = words.partition(":")
+        forms: list[object] = [value, [value]]
+        if value in ("true", "false"):
+            forms.append(value == "true")
+        with suppress(ValueError):
+            number = float(value)
+            forms += [number] if isfinite(number) else []
+        wanted = Q()
+        for form in forms:
+            wanted |= Q(fields__contains={slug: form})
+        return queryset.filter(wanted)
 
     def by_kind(self, queryset: QuerySet, name: str, kind: str) -> QuerySet:
         return queryset.filter(pk__in=Identity.objects.filter(kind=kind).values("customer_id"))

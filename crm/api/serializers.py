@@ -4,12 +4,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from crm.choices import Audience, ClockKind, ClockState, LinkKind, TicketKind, TicketPriority, TicketStatus
+from crm.choices import (
+    Audience,
+    ChannelKind,
+    ClockKind,
+    ClockState,
+    ConsentPurpose,
+    LinkKind,
+    TicketKind,
+    TicketPriority,
+    TicketStatus,
+    Trust,
+)
 from crm.models import (
     Brand,
     Channel,
     ChecklistItem,
     Code,
+    Company,
+    Consent,
     Customer,
     Delivery,
     Identity,
@@ -17,7 +30,9 @@ from crm.models import (
     Macro,
     Merge,
     Message,
+    Order,
     StatusName,
+    Tag,
     Team,
     Ticket,
     TicketLink,
@@ -60,18 +75,19 @@ class IdentitySerializer(serializers.ModelSerializer):
     class Meta:
         model = Identity
         fields = [
-            "id", "customer", "kind", "value", "handle", "name", "followers", "verified", "claims", "created_at",
+            "id", "customer", "kind", "value", "handle", "name", "followers", "verified", "trust", "claims", "created_at",
         ]  # fmt: skip
 
 
 class CustomerSerializer(serializers.ModelSerializer):
     identities = IdentitySerializer(many=True, read_only=True)
+    tags = serializers.SlugRelatedField(slug_field="slug", many=True, read_only=True)
 
     class Meta:
         model = Customer
         fields = [
             "id", "name", "language", "value", "vip", "public_figure", "verified_before_disclosure", "note", "created_at",
-            "identities", "merged_into",
+            "identities", "merged_into", "company", "owner", "preferred_identity", "preferred_channel", "tags", "fields",
         ]  # fmt: skip
 
 
@@ -237,6 +253,52 @@ class CustomerEdit(Edit):
     note = serializers.CharField(allow_blank=True, max_length=LONGEST_NOTE)
     vip = serializers.BooleanField()
     verified_before_disclosure = serializers.BooleanField()
+    public_figure = serializers.BooleanField()
+    value = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True)
+    company = serializers.PrimaryKeyRelatedField(queryset=Company.objects.all(), allow_null=True)
+    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+    preferred_channel = serializers.ChoiceField(ChannelKind.choices, allow_blank=True)
+    tags = serializers.SlugRelatedField(slug_field="slug", queryset=Tag.objects.all(), many=True)
+    fields = serializers.DictField()
+
+
+class IdentityEdit(Edit):
+    """How sure it is that an address is this customer's; `preferred` makes it the one that answers go to first."""
+
+    trust = serializers.ChoiceField(Trust.choices)
+    preferred = serializers.ChoiceField([True])
+
+
+class OrderInput(serializers.Serializer):
+    """What was bought, by its number in the shop."""
+
+    number = serializers.CharField(max_length=60)
+    at = serializers.DateTimeField()
+    amount = serializers.DecimalField(max_digits=12, decimal_places=2)
+    currency = serializers.RegexField(r"^[A-Z]{3}$", default="EUR")
+    state = serializers.CharField(max_length=30, allow_blank=True, default="")
+
+
+class OrdersInput(serializers.Serializer):
+    orders = OrderInput(many=True, allow_empty=False, max_length=1000)
+
+
+class ConsentInput(serializers.Serializer):
+    purpose = serializers.ChoiceField(ConsentPurpose.choices)
+    given = serializers.BooleanField()
+    how = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class OrderSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Order
+        fields = ["id", "customer", "number", "at", "amount", "currency", "state"]
+
+
+class ConsentSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Consent
+        fields = ["id", "customer", "purpose", "given", "how", "by", "at"]
 
 
 class TicketEdit(Edit):

@@ -3,10 +3,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import viewsets
+from crm.api import companies, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
+router.register("companies", companies.CompanyViewSet, "api-company")
+router.register("tags", companies.TagViewSet, "api-tag")
+router.register("custom-fields", companies.CustomFieldViewSet, "api-custom-field")
 router.register("customers", viewsets.CustomerViewSet, "api-customer")
 router.register("merges", viewsets.MergeViewSet, "api-merge")
 router.register("identities", viewsets.IdentityViewSet, "api-identity")

@@ -24,6 +24,7 @@ from crm.models import (
     Macro,
     Merge,
     Message,
+    Order,
     Team,
     Ticket,
     User,
@@ -50,18 +51,38 @@ class CustomerViewSet(ScopedViewSet):
     """People and companies we serve."""
 
     noun = "customers"
-    queryset = Customer.objects.prefetch_related("identities")
+    queryset = Customer.objects.prefetch_related("identities", "tags")
     serializer_class = serializers.CustomerSerializer
     filterset_class = filters.CustomerFilter
     ordering_fields = ("id", "created_at", "name")
 
     @extend_schema(request=serializers.CustomerEdit, responses=serializers.CustomerSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Correct name, language, note, VIP or the verified-before-disclosure flag."""
+        """Correct what a person may correct; `fields` by slug, null takes one away; `tags` are all it has from now on."""
         with self.editing() as customer:
             require(request.user, Permission.NOTE)
             customers.edit(customer, self.read_body(serializers.CustomerEdit), by=request.user)
         return self.shown(customer)
+
+    @extend_schema(request=serializers.OrdersInput, responses={201: serializers.OrderSerializer(many=True)})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def orders(self, request: Request, pk: str) -> Response:
+        """Take orders from the shop, known numbers again as they are now; the customer's value follows."""
+        customer = self.find()
+        require(request.user, Permission.NOTE)
+        given = self.read_body(serializers.OrdersInput)["orders"]
+        customers.add_orders([{**one, "customer": customer.pk} for one in given], by=request.user)
+        kept = Order.objects.filter(number__in=[one["number"] for one in given]).order_by("at", "pk")
+        return Response(serializers.OrderSerializer(kept, many=True).data, status=201)
+
+    @extend_schema(request=serializers.ConsentInput, responses={201: serializers.ConsentSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def consents(self, request: Request, pk: str) -> Response:
+        """Keep that the customer agreed to something, or took it back."""
+        customer = self.find()
+        require(request.user, Permission.NOTE)
+        kept = customers.consent(customer, by=request.user, **self.read_body(serializers.ConsentInput))
+        return Response(serializers.ConsentSerializer(kept).data, status=201)
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
@@ -129,10 +150,22 @@ class IdentityViewSet(ScopedViewSet):
     """Addresses by which we know customers."""
 
     noun = "identities"
-    queryset = Identity.objects.all()
+    queryset = Identity.objects.select_related("customer")
     serializer_class = serializers.IdentitySerializer
     filterset_class = filters.IdentityFilter
     ordering_fields = ("id", "created_at")
+
+    @extend_schema(request=serializers.IdentityEdit, responses=serializers.IdentitySerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Say how sure an address is, and that answers go there first."""
+        with self.editing() as identity:
+            require(request.user, Permission.NOTE)
+            given = self.read_body(serializers.IdentityEdit)
+            if "trust" in given:
+                customers.trust(identity, given["trust"], by=request.user)
+            if "preferred" in given:
+                customers.prefer(identity, by=request.user)
+        return self.shown(self.find())
 
 
 class InteractionViewSet(ScopedViewSet):

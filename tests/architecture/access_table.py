@@ -51,9 +51,23 @@ def page(method: str, path: str, own: str, foreign: str = "", **body: object) ->
     return Door(method, path, own, foreign, "", body, 302)
 
 
+ORDERS = [{"number": "A-1", "at": "2026-01-01T00:00:00Z", "amount": "9.90"}]
+
 REST = [
     api("GET", "customers/", EVERYBODY),
     api("GET", "customers/{customer}/", EVERYBODY, EVERYBODY),
+    api("POST", "customers/{customer}/orders/", "201:ASGMC 403:U", "201:ASGMC 403:U", orders=ORDERS),
+    api("POST", "customers/{customer}/consents/", "201:ASGMC 403:U", "201:ASGMC 403:U", purpose="survey", given=True),
+    api("PATCH", "identities/{identity}/", "200:ASGMC 403:U", "200:ASGMC 403:U", trust="verified"),
+    api("GET", "companies/", EVERYBODY),
+    api("POST", "companies/", "201:ASGMC 403:U", name="Acme"),
+    api("GET", "companies/{company}/", EVERYBODY, EVERYBODY),
+    api("PATCH", "companies/{company}/", "200:ASGMC 403:U", "200:ASGMC 403:U", note="in two houses"),
+    api("GET", "tags/", EVERYBODY),
+    api("POST", "tags/", "201:ASGMC 403:U", slug="loyal", name="Loyal"),
+    api("GET", "tags/{tag}/", EVERYBODY, EVERYBODY),
+    api("GET", "custom-fields/", EVERYBODY),
+    api("GET", "custom-fields/{field}/", EVERYBODY, EVERYBODY),
     api("PATCH", "customers/{customer}/", "200:ASGMC 403:U", "200:ASGMC 403:U", note="likes tea"),
     api("GET", "customers/{customer}/context/", EVERYBODY, EVERYBODY),
     api("GET", "customers/{customer}/suggestions/", EVERYBODY, EVERYBODY),

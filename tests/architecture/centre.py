@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
-from crm.models import ApiToken, Interaction, Macro, Ticket, User
+from crm.models import ApiToken, Company, CustomField, Interaction, Macro, Tag, Ticket, User
 from crm.secrets import digest, new_token
 from crm.services import merges, tickets
 from reports.models import Board
@@ -59,6 +59,9 @@ def _shared() -> dict[str, object]:
         "macro": Macro.objects.create(slug=f"m-{make.number()}", name="Hello", text="Hello!").pk,
         "skill": Skill.objects.create(code=f"s-{make.number()}", name="Billing").pk,
         "mention": make.make_mention(channel).pk,
+        "company": Company.objects.create(name="Acme").pk,
+        "tag": Tag.objects.create(slug=f"t-{make.number()}", name="Loyal").pk,
+        "field": CustomField.objects.create(noun="customer", slug="size", label="Size", kind="number").pk,
         "double": make.make_customer().pk,
         "merge": merges.merge(make.make_customer(), make.make_customer(), by=None).pk,
     }
