@@ -71,7 +71,7 @@ def test_a_mistyped_customer_is_found_and_his_ticket_split_merged_and_parted(hou
     page.keyboard.press("Enter")
     page.get_by_label("Done: Ring accounting").click()
     expect(page.get_by_label("Not done: Ring accounting")).to_be_visible()
-    page.get_by_label("Priority").select_option("urgent")
+    page.get_by_label("Priority", exact=True).select_option("urgent")
     page.get_by_label("Why this priority").fill("He rang twice")
     page.get_by_role("button", name="Set priority").click()
     expect(page.get_by_text("urgent").first).to_be_visible()
