@@ -11,8 +11,8 @@ from crm.launcher import services_for
 from crm.management.commands.up import Command as Up
 from crm.processes import LaunchError
 
-# Arithmetic over pipes and files needs no apps, and starts in a third of the time without them.
-PURE = {"staffing", "forecast", "routerpipe"}
+# Arithmetic over pipes and files, and the simulated networks, need no apps and start in a third of the time without them.
+PURE = {"staffing": "routing", "forecast": "routing", "routerpipe": "routing", "simnet": "socialcare"}
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
                     sys.argv
                 )  # its children load the apps; it only watches, so it starts at once
             elif sys.argv[1:2] and sys.argv[1] in PURE:
-                load_command_class("routing", sys.argv[1]).run_from_argv(sys.argv)
+                load_command_class(PURE[sys.argv[1]], sys.argv[1]).run_from_argv(sys.argv)
             else:
                 execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, LaunchError) as error:

@@ -57,6 +57,7 @@ NEED_NO_SERVICES |= {
     "match",
     "simnet",
 }
+FIRST_PAGE = "/accounts/login/"
 WAIT_FOR_OTHERS = 60.0  # s a command waits while another one starts the services
 
 
@@ -265,13 +266,14 @@ class House:
             done.touch()
 
     def planned(self) -> list[Service]:
-        services = []
+        """In the order of their start: the first page alone, since on a small machine they would only slow each other."""
+        services = [self.web(1)]
+        if "conveyor" in self.plan.commands:
+            services.append(self.manage("conveyor", role="conveyor"))
         if self.has_simnet:
             port = self.environ["SIMNET_URL"].rpartition(":")[2]
             services.append(self.manage("simnet", "--port", port, role="simnet"))
-        if "conveyor" in self.plan.commands:
-            services.append(self.manage("conveyor", role="conveyor"))
-        services += [self.web(number) for number in range(1, self.plan.web_processes + 1)]
+        services += [self.web(number) for number in range(2, self.plan.web_processes + 1)]
         services += [self.worker(number) for number in range(1, self.plan.worker_processes + 1)]
         return services
 
@@ -315,14 +317,12 @@ class House:
         )
 
     def start_workers(self) -> None:
-        """Up to the first page, then the rest: on a small machine they would only slow each other down."""
-        first_page = next(n for n, service in enumerate(self.workers, 1) if service.name == "web1")
-        for service in self.workers[:first_page]:
-            service.start()
-        web = self.workers[first_page - 1]
-        web.ready = lambda: answers_http(self.plan.host, self.port)
+        """What is delivered before the conveyor works is a row, and waits for it."""
+        web, *others = self.workers
+        web.ready = lambda: answers_http(self.plan.host, self.port, FIRST_PAGE)
+        web.start()
         web.wait_ready(60)
-        for service in self.workers[first_page:]:
+        for service in others:
             service.start()
         self.publish()
 
@@ -444,12 +444,13 @@ def kept_port(file: Path) -> int:
     return port
 
 
-def answers_http(host: str, port: int) -> bool:
+def answers_http(host: str, port: int, path: str = "/health/live") -> bool:
+    """Whether a web process answers; a redirect to https or a refusal of the name is an answer too."""
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104
-    link = http.client.HTTPConnection(near, port, timeout=5)
+    link = http.client.HTTPConnection(near, port, timeout=30)
     try:
-        link.request("GET", "/health/live", headers={"Host": f"127.0.0.1:{port}"})
-        return link.getresponse().status == http.client.OK
+        link.request("GET", path, headers={"Host": f"127.0.0.1:{port}"})
+        return link.getresponse().status < http.client.INTERNAL_SERVER_ERROR
     except OSError:
         return False
     finally:
