@@ -30,7 +30,8 @@ def patterns(found=None, prefix="/") -> Iterator[tuple[str, URLPattern]]:
 
 
 def shape(path: str) -> str:
-    """An address with its arguments made alike: `/customers/<int:pk>/` and `/customers/{customer}/` are one."""
+    """An address with its arguments made alike: `/customers/<int:pk>/` and `/customers/{customer}/?page_size=2` are one."""
+    path = re.sub(r"/\?[a-z].*", "/", path)  # what is asked of an address is no other address
     return re.sub(r"\(\?P<[^>]+>(?:[^()\[\]]|\[[^\]]*\])+\)|<[^>]+>|\{[^}]+\}", "{}", path)
 
 
