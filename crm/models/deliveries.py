@@ -12,7 +12,7 @@ from crm.querysets import DeliveryQuerySet
 class Delivery(models.Model):
     """One item as it came. The row is the promise that it will be handled."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     external_id = models.CharField(max_length=255)
     event = models.CharField(max_length=8, choices=Event, default=Event.CREATED)
     digest = models.CharField(

@@ -17,14 +17,16 @@ from crm.querysets import MessageQuerySet
 class Message(models.Model):
     """What was said. `interaction` is empty only for our own posts in threads that no customer has opened yet."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="messages")
-    interaction = models.ForeignKey(Interaction, null=True, on_delete=models.CASCADE, related_name="messages")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="messages", db_index=False)
+    interaction = models.ForeignKey(
+        Interaction, null=True, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
     thread = models.BigIntegerField(null=True)
     external_id = models.CharField(max_length=255, null=True, blank=True)
     direction = models.CharField(max_length=8, choices=Direction)
     audience = models.CharField(max_length=8, choices=Audience)
     state = models.CharField(max_length=17, choices=MessageState, default=MessageState.RECEIVED)
-    author = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
+    author = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     identity = models.ForeignKey(Identity, null=True, blank=True, on_delete=models.PROTECT)
     author_name = models.TextField(blank=True)
     title = models.TextField(blank=True)
@@ -35,7 +37,7 @@ class Message(models.Model):
     sentiment = models.FloatField(null=True, blank=True)
     sentiment_words = models.JSONField(default=list, blank=True)
     in_reply_to = models.CharField(max_length=255, blank=True)
-    idempotency_key = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    idempotency_key = models.CharField(max_length=64, null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.TextField(blank=True)
     at = models.DateTimeField(help_text="The network's own time; for ours the time of writing.")
@@ -50,9 +52,15 @@ class Message(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["channel", "external_id"], name="message_once"),
+            models.UniqueConstraint(
+                fields=["idempotency_key"],
+                name="message_said_once",
+                condition=Q(idempotency_key__isnull=False),
+            ),
         ]
         indexes = [
             models.Index("interaction", F("at").desc(), F("id").desc(), name="message_of_interaction"),
+            models.Index("author", name="message_by", condition=Q(author__isnull=False)),
             models.Index("thread", name="message_adrift", condition=Q(interaction=None)),
             # A tsvector has a size limit: of a very long text the beginning is found.
             GinIndex(SearchVector(Left("text", 50_000), config="simple"), name="message_words"),

@@ -17,20 +17,26 @@ from crm.querysets import TicketQuerySet
 class Ticket(models.Model):
     """What is owed to a customer, across interactions. Its number can be read on the phone."""
 
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="tickets")
-    brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="tickets")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="tickets", db_index=False)
+    brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="tickets", db_index=False)
     subject = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=TicketStatus, default=TicketStatus.NEW)
-    status_name = models.ForeignKey("StatusName", null=True, blank=True, on_delete=models.PROTECT)
+    status_name = models.ForeignKey(
+        "StatusName", null=True, blank=True, on_delete=models.PROTECT, db_index=False
+    )
     kind = models.CharField(max_length=10, choices=TicketKind, blank=True, db_default="")
     topic = models.CharField(max_length=30, blank=True)
     priority = models.CharField(max_length=8, choices=TicketPriority, db_default=TicketPriority.NORMAL)
     priority_reason = models.CharField(max_length=200, blank=True, db_default="")
-    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT)
-    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
-    continues = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
+    owner = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets", db_index=False
+    )
+    continues = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     folded_into = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded"
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="folded", db_index=False
     )
     tags = models.ManyToManyField(Tag, blank=True, related_name="tickets")
     fields = models.JSONField(
@@ -64,6 +70,9 @@ class Ticket(models.Model):
             models.Index("customer", F("opened_at").desc(), name="ticket_of_customer"),
             models.Index(F("opened_at").desc(), F("id").desc(), name="ticket_newest"),
             models.Index("owner", name="ticket_owner"),
+            models.Index("continues", name="ticket_continues", condition=Q(continues__isnull=False)),
+            models.Index("folded_into", name="ticket_folded", condition=Q(folded_into__isnull=False)),
+            models.Index("status_name", name="ticket_status_name", condition=Q(status_name__isnull=False)),
             models.Index("due_at", "id", name="ticket_due"),
             models.Index("next_due_at", "id", name="ticket_next_due"),
             models.Index(

@@ -49,7 +49,7 @@ def take(inbounds: list[Inbound], threads: Threads) -> None:
     Sets `thread`, `interaction_id` and `outcome` on each item. An item on a public channel whose verdict asks for
     no answer opens nothing and is `ignored`; it still joins what is open.
     """
-    now = rows.run("SELECT now()")[0][0]
+    now, promised = rows.run("SELECT now(), EXISTS (SELECT 1 FROM crm_slapolicy WHERE is_active)")[0]
     tickets = iter(rows.draw("crm_ticket_id_seq", len(inbounds)))
     ids = iter(rows.draw("crm_interaction_id_seq", len(inbounds)))
     continued: dict[int, int] = {}
@@ -63,7 +63,7 @@ def take(inbounds: list[Inbound], threads: Threads) -> None:
                 inbound.outcome = DeliveryOutcome.IGNORED
         else:
             _join(inbound, contact, now, tickets, continued)
-    _write(inbounds, threads, continued, now)
+    _write(inbounds, threads, continued, now, promised)
 
 
 def _opens(inbound: Inbound) -> bool:
@@ -113,7 +113,9 @@ def _join(inbound: Inbound, contact: Contact, now: datetime, tickets, continued:
             inbound.outcome = DeliveryOutcome.OPENED
 
 
-def _write(inbounds: list[Inbound], threads: Threads, continued: dict[int, int], now: datetime) -> None:
+def _write(
+    inbounds: list[Inbound], threads: Threads, continued: dict[int, int], now: datetime, promised: bool
+) -> None:
     contacts = threads.all_contacts()
     folded = [c for c in contacts if c.folded_into is not None and not c.is_new]
     opened = [c for c in contacts if c.is_new and c.folded_into is None]
@@ -121,7 +123,7 @@ def _write(inbounds: list[Inbound], threads: Threads, continued: dict[int, int],
     _fold(folded, threads)
     threads.write()
     owners = judging.owners([_opening(contact) for contact in opened])
-    _insert_tickets(opened, owners, continued, contacts)
+    _insert_tickets(opened, owners, continued, contacts, now, promised)
     _insert_interactions(opened, owners, threads)
     _update_joined([*joined, *{c.folded_into.id: c.folded_into for c in folded}.values()])
     messages = _insert_messages(inbounds, threads, contacts)
@@ -172,7 +174,12 @@ def _opening(contact: Contact) -> judging.Opening:
 
 
 def _insert_tickets(
-    opened: list[Contact], owners: list[judging.Owner], continued: dict[int, int], contacts: list[Contact]
+    opened: list[Contact],
+    owners: list[judging.Owner],
+    continued: dict[int, int],
+    contacts: list[Contact],
+    now: datetime,
+    promised: bool,
 ) -> None:
     fresh: list[tuple[int, Contact, Inbound, int | None]] = [
         (c.ticket_id, c, c.opener, None) for c in opened if c.opener is not None
@@ -195,6 +202,10 @@ def _insert_tickets(
             "continues_id": ("bigint", [old for *_, old in fresh]),
             "team_id": ("bigint", [owner.team_id for owner in owned]),
             "due_at": ("timestamptz", [owner.due_at for owner in owned]),
+            "opened_at": ("timestamptz", [now] * len(fresh)),
+            "updated_at": ("timestamptz", [now] * len(fresh)),
+            # Where nothing is promised there is no clock to replay: written as one whose clocks are up to date.
+            "clocked_at": ("timestamptz", [None if promised else now] * len(fresh)),
             "promise": ("text", [""] * len(fresh)),
         },
     )

@@ -19,9 +19,9 @@ class WorkItem(models.Model):
         Interaction, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items"
     )
     ticket = models.ForeignKey(
-        Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items"
+        Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items", db_index=False
     )
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="work_items")
+    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="work_items", db_index=False)
     status = models.CharField(max_length=9, choices=WorkItemStatus, default=WorkItemStatus.WAITING)
     family = models.CharField(max_length=8, choices=Family)
     units = models.PositiveSmallIntegerField()
@@ -30,7 +30,7 @@ class WorkItem(models.Model):
     priority_parts = models.JSONField(default=dict, blank=True)
     customer_id = models.BigIntegerField(null=True)
     preferred_agent = models.ForeignKey(
-        Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        Agent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     preferred_until = models.DateTimeField(null=True, blank=True)
     refused_by = models.JSONField(default=list, blank=True, help_text="Agents who declined or missed it.")
@@ -64,6 +64,10 @@ class WorkItem(models.Model):
                 "status", "queue", name="work_item_live", condition=~Q(status__in=["done", "withdrawn"])
             ),
             models.Index("accepted_at", name="work_item_accepted"),
+            models.Index("ticket", name="work_item_of_ticket", condition=Q(ticket__isnull=False)),
+            models.Index(
+                "preferred_agent", name="work_item_preferred", condition=Q(preferred_agent__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

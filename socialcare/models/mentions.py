@@ -1,7 +1,7 @@
 """Public posts that name or address the brand."""
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from crm.choices import ChannelKind, Verdict
@@ -15,9 +15,9 @@ class Mention(models.Model):
 
     network = models.CharField(max_length=12, choices=ChannelKind)
     external_id = models.CharField(max_length=255)
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="mentions")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="mentions", db_index=False)
     identity = models.ForeignKey(Identity, on_delete=models.PROTECT, related_name="mentions")
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="mentions")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="mentions", db_index=False)
     interaction_id = models.BigIntegerField(null=True, blank=True)
     thread = models.BigIntegerField()
     text = models.TextField(blank=True)
@@ -33,7 +33,7 @@ class Mention(models.Model):
         default=dict, blank=True, help_text="What triage said and why; corrections beside it."
     )
     corrections = models.JSONField(default=dict, blank=True)
-    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT)
+    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     decided_at = models.DateTimeField(null=True, blank=True)
     likes = models.BigIntegerField(default=0)
     reposts = models.BigIntegerField(default=0)
@@ -50,6 +50,7 @@ class Mention(models.Model):
         indexes = [
             models.Index(F("received_at").desc(), F("id").desc(), name="mention_newest"),
             models.Index("thread", name="mention_thread"),
+            models.Index("decided_by", name="mention_decided", condition=Q(decided_by__isnull=False)),
             models.Index("customer", F("posted_at").desc(), name="mention_of_customer"),
         ]
 
@@ -60,8 +61,8 @@ class Mention(models.Model):
 class MentionSource(models.Model):
     """A channel through which a mention came."""
 
-    mention = models.ForeignKey(Mention, on_delete=models.CASCADE, related_name="sources")
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE)
+    mention = models.ForeignKey(Mention, on_delete=models.CASCADE, related_name="sources", db_index=False)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["mention", "channel"], name="mention_source_once")]
