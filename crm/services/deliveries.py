@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -20,6 +21,9 @@ from crm.services import arrivals, interactions
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+ATTEMPTS_TOGETHER = 2
+# What one odd item can raise; anything else is our own fault and ends the process.
+FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 BATCH = 200
 
 # A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
@@ -38,7 +42,7 @@ RETURNING d.channel_id, d.external_id, d.event, d.digest, d.id, (d.xmax = 0) AS 
 _CLAIM = """
 UPDATE crm_delivery SET state = 'in_progress', attempts = attempts + 1
 WHERE id IN (SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING id, channel_id, raw, attempts, received_at
+RETURNING id, channel_id, raw, attempts, received_at, error <> '' AS failed
 """
 
 Key = tuple[int, str, str, str]
@@ -137,44 +141,109 @@ def put_back() -> int:
     return len(rows.run("UPDATE crm_delivery SET state = 'queued' WHERE state = 'in_progress' RETURNING 1"))
 
 
-def process(limit: int = BATCH) -> int:
-    """Claim up to `limit` queued deliveries and take them to their end; returns how many were claimed."""
+@dataclass(slots=True)
+class Claimed:
+    """A list in hand: its rows as claimed, what could be read of them, and what could not, with the reason."""
+
+    rows: list[tuple]
+    inbounds: list[Inbound] = field(default_factory=list)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+
+    def read(self, channels: dict[int, Channel]) -> "Claimed":
+        """Read and judge each item. Arithmetic only: another thread may do it, without a database."""
+        for delivery_id, channel_id, raw, _, received_at, _ in self.rows:
+            channel = channels[channel_id]
+            try:
+                item = base.connector(channel.connector).parse(bytes(raw))
+            except items.Rejected as error:
+                self.unreadable.append((delivery_id, str(error)))
+            except Exception as error:  # a connector's own fault must not stop the belt
+                log.exception("connector failed", extra={"delivery": delivery_id})
+                self.unreadable.append((delivery_id, f"{type(error).__name__}: {error}"))
+            else:
+                self.inbounds.append(
+                    Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at)
+                )
+        try:
+            _judge(self.inbounds)
+        except FAULTS as error:
+            # The items are judged again one by one, and the one that cannot be is set aside alone.
+            log.warning("batch not judged", extra={"error": str(error)})
+        return self
+
+
+class Ahead:
+    """The list after the one in hand: while that is written, which is mostly waiting for the database, it is read and judged.
+
+    Only under load: a list that is not full is the last there is. Everything is claimed and written by the caller's thread.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._next: tuple[list[tuple], Future[Claimed]] | None = None
+
+    def take(self, limit: int) -> Claimed | None:
+        """The next list, read and judged, or None when nothing waits."""
+        if self._next is not None:
+            _, coming = self._next
+            self._next = None
+            claimed = coming.result()
+        else:
+            found = _claim(limit)
+            if not found:
+                return None
+            claimed = Claimed(found).read(_channels(found))
+        if len(claimed.rows) == limit and (following := _claim(limit)):
+            coming = self._thread.submit(Claimed(following).read, _channels(following))
+            self._next = (following, coming)
+        return claimed
+
+    def give_back(self) -> None:
+        """Put back what was only claimed: somebody else will take it."""
+        if self._next is not None:
+            rows.run(
+                "UPDATE crm_delivery SET state = 'queued', attempts = attempts - 1 WHERE id = ANY(%s) AND state = 'in_progress'",
+                ([row[0] for row in self._next[0]],),
+            )
+            self._next = None
+
+
+def _claim(limit: int) -> list[tuple]:
     with transaction.atomic():
-        claimed = sorted(rows.run(_CLAIM, (limit,)))
-    if not claimed:
+        return sorted(rows.run(_CLAIM, (limit,)))
+
+
+def _channels(claimed: list[tuple]) -> dict[int, Channel]:
+    return {channel.pk: channel for channel in Channel.objects.filter(pk__in={row[1] for row in claimed})}
+
+
+def process(limit: int = BATCH, ahead: Ahead | None = None) -> int:
+    """Claim up to `limit` queued deliveries and take them to their end; returns how many were claimed.
+
+    With `ahead` the list after it is claimed too, and judged meanwhile: it is what the next call takes.
+    """
+    if ahead is not None:
+        claimed = ahead.take(limit)
+    else:
+        found = _claim(limit)
+        claimed = Claimed(found).read(_channels(found)) if found else None
+    if claimed is None:
         return 0
-    channels = {channel.pk: channel for channel in Channel.objects.filter(pk__in={row[1] for row in claimed})}
-    inbounds = _parse(claimed, channels)
-    # What has failed before is handled alone, so that a bad item never takes its neighbours with it.
-    tried = {row[0] for row in claimed if row[3] > 1}
-    fresh = [one for one in inbounds if one.delivery_id not in tried]
-    alone = [[one] for one in inbounds if one.delivery_id in tried]
+    for delivery_id, error in claimed.unreadable:
+        quarantine([delivery_id], error)
+    # What has failed before is handled alone, so that a bad item never takes its neighbours with it. Who was in hand when
+    # a leader died once has most likely not killed him: the list goes together again, or nothing would move for seconds.
+    tried = {row[0] for row in claimed.rows if row[5] or row[3] > ATTEMPTS_TOGETHER}
+    fresh = [one for one in claimed.inbounds if one.delivery_id not in tried]
+    alone = [[one] for one in claimed.inbounds if one.delivery_id in tried]
     if fresh and _handle(fresh):
         alone += [[one] for one in fresh]
-    attempts = {row[0]: row[3] for row in claimed}
+    attempts = {row[0]: row[3] for row in claimed.rows}
     for batch in alone:
         if error := _handle(batch):
             _give_up(batch[0], attempts[batch[0].delivery_id], error)
-    counters.INGEST_LAG.observe(max(0.0, time.time() - min(row[4] for row in claimed).timestamp()))
-    return len(claimed)
-
-
-def _parse(claimed: list[tuple], channels: dict[int, Channel]) -> list[Inbound]:
-    inbounds = []
-    for delivery_id, channel_id, raw, _, received_at in claimed:
-        channel = channels[channel_id]
-        try:
-            item = base.connector(channel.connector).parse(bytes(raw))
-        except items.Rejected as error:
-            quarantine([delivery_id], str(error))
-        except Exception as error:  # a connector's own fault must not stop the belt
-            log.exception("connector failed", extra={"delivery": delivery_id})
-            quarantine([delivery_id], f"{type(error).__name__}: {error}")
-        else:
-            inbounds.append(
-                Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at)
-            )
-    return inbounds
+    counters.INGEST_LAG.observe(max(0.0, time.time() - min(row[4] for row in claimed.rows).timestamp()))
+    return len(claimed.rows)
 
 
 def _handle(inbounds: list[Inbound]) -> str:
@@ -187,7 +256,7 @@ def _handle(inbounds: list[Inbound]) -> str:
         return ""
     except OperationalError:
         raise
-    except (DatabaseError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (DatabaseError, *FAULTS) as error:
         log.warning(
             "batch failed", extra={"deliveries": [o.delivery_id for o in inbounds], "error": str(error)}
         )
@@ -197,7 +266,8 @@ def _handle(inbounds: list[Inbound]) -> str:
 
 
 def _judge(inbounds: list[Inbound]) -> None:
-    judged = [one for one in inbounds if one.item.event != Event.DELETED]
+    """Judge what is not judged yet."""
+    judged = [one for one in inbounds if one.judgement is None and one.item.event != Event.DELETED]
     texts = [
         judging.Text(
             text=f"{one.item.title}\n{one.item.text}" if one.item.title else one.item.text,
