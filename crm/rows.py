@@ -12,13 +12,25 @@ LONG = 8
 
 def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
     """Run one statement and return its rows (an empty list when it has none)."""
+    long = 0 if _prepares() else LONG
     if not isinstance(params, dict) and any(
-        isinstance(value, list) and len(value) > LONG for value in params
+        isinstance(value, list) and len(value) > long for value in params
     ):
         return _run_binary(sql, params)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return cursor.fetchall() if cursor.description else []
+
+
+def _prepares() -> bool:
+    """Whether this process's connection keeps the plans of statements that are bound by the server."""
+    return connection.settings_dict["OPTIONS"].get("prepare_threshold") is not None
+
+
+def forget_plans() -> None:
+    """Have every kept plan made anew at its next use: one made for small tables is a bad one when they have grown."""
+    if _prepares():
+        run("DISCARD PLANS")
 
 
 def _run_binary(sql: str, params: Sequence) -> list[tuple]:

@@ -89,6 +89,7 @@ class Conveyor:
             deliveries.put_back()
         with transaction.atomic():
             self.router.rebuild()
+        self._due_for_round = True
 
     def step(self) -> bool:
         """One turn of the belt; True when there was work, so that the next turn comes at once."""
@@ -118,6 +119,7 @@ class Conveyor:
             if settings.LEADER_LOCK:
                 self.beat()
             presence.drop_silent()
+            rows.forget_plans()
             self.router.refresh_seats()
             self._due_for_round = True
             self._unnumbered = True

@@ -12,7 +12,9 @@ from crm.querysets import DeliveryQuerySet
 class Delivery(models.Model):
     """One item as it came. The row is the promise that it will be handled."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
+    channel = models.ForeignKey(
+        Channel, on_delete=models.PROTECT, related_name="deliveries", db_index=False, db_constraint=False
+    )
     external_id = models.CharField(max_length=255)
     event = models.CharField(max_length=8, choices=Event, default=Event.CREATED)
     digest = models.CharField(

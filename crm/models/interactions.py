@@ -15,9 +15,10 @@ from crm.querysets import InteractionQuerySet
 class Interaction(models.Model):
     """The unit that is routed and measured: one customer, by one identity, in one thread of one channel."""
 
-    # Each index costs at every post: what a wider one covers, and what is asked of few rows or never, has none of its own.
+    # Each index and each check of a reference costs at every post: what a wider index covers, and what is asked of few rows
+    # or never, has none of its own; settings (channel, team, brand, queue) are protected by Django, not checked at each row.
     channel = models.ForeignKey(
-        Channel, on_delete=models.PROTECT, related_name="interactions", db_index=False
+        Channel, on_delete=models.PROTECT, related_name="interactions", db_index=False, db_constraint=False
     )
     customer = models.ForeignKey(
         Customer, on_delete=models.PROTECT, related_name="interactions", db_index=False
@@ -31,7 +32,9 @@ class Interaction(models.Model):
     family = models.CharField(max_length=8, choices=Family)
     audience = models.CharField(max_length=8, choices=Audience, default=Audience.PUBLIC)
     status = models.CharField(max_length=8, choices=InteractionStatus, default=InteractionStatus.OPEN)
-    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     assigned_to = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     folded_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     # What routing needs stands here, so that nothing else crosses between the apps above.
@@ -86,7 +89,7 @@ class Interaction(models.Model):
 class ThreadRef(models.Model):
     """An id of an item or a conversation on a channel, and the thread it belongs to."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     external_id = models.CharField(
         max_length=257, help_text="`i:` and an item's id, or `c:` and a conversation's."
     )

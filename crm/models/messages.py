@@ -17,7 +17,9 @@ from crm.querysets import MessageQuerySet
 class Message(models.Model):
     """What was said. `interaction` is empty only for our own posts in threads that no customer has opened yet."""
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="messages", db_index=False)
+    channel = models.ForeignKey(
+        Channel, on_delete=models.PROTECT, related_name="messages", db_index=False, db_constraint=False
+    )
     interaction = models.ForeignKey(
         Interaction, null=True, on_delete=models.CASCADE, related_name="messages", db_index=False
     )

@@ -18,7 +18,9 @@ class Ticket(models.Model):
     """What is owed to a customer, across interactions. Its number can be read on the phone."""
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="tickets", db_index=False)
-    brand = models.ForeignKey(Brand, on_delete=models.PROTECT, related_name="tickets", db_index=False)
+    brand = models.ForeignKey(
+        Brand, on_delete=models.PROTECT, related_name="tickets", db_index=False, db_constraint=False
+    )
     subject = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=TicketStatus, default=TicketStatus.NEW)
     status_name = models.ForeignKey(
@@ -28,7 +30,9 @@ class Ticket(models.Model):
     topic = models.CharField(max_length=30, blank=True)
     priority = models.CharField(max_length=8, choices=TicketPriority, db_default=TicketPriority.NORMAL)
     priority_reason = models.CharField(max_length=200, blank=True, db_default="")
-    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
+    )
     owner = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets", db_index=False
     )

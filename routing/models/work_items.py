@@ -21,7 +21,9 @@ class WorkItem(models.Model):
     ticket = models.ForeignKey(
         Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items", db_index=False
     )
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="work_items", db_index=False)
+    queue = models.ForeignKey(
+        Queue, on_delete=models.PROTECT, related_name="work_items", db_index=False, db_constraint=False
+    )
     status = models.CharField(max_length=9, choices=WorkItemStatus, default=WorkItemStatus.WAITING)
     family = models.CharField(max_length=8, choices=Family)
     units = models.PositiveSmallIntegerField()

@@ -15,7 +15,9 @@ class Mention(models.Model):
 
     network = models.CharField(max_length=12, choices=ChannelKind)
     external_id = models.CharField(max_length=255)
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="mentions", db_index=False)
+    channel = models.ForeignKey(
+        Channel, on_delete=models.PROTECT, related_name="mentions", db_index=False, db_constraint=False
+    )
     identity = models.ForeignKey(Identity, on_delete=models.PROTECT, related_name="mentions")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="mentions", db_index=False)
     interaction_id = models.BigIntegerField(null=True, blank=True)
@@ -62,7 +64,7 @@ class MentionSource(models.Model):
     """A channel through which a mention came."""
 
     mention = models.ForeignKey(Mention, on_delete=models.CASCADE, related_name="sources", db_index=False)
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False, db_constraint=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["mention", "channel"], name="mention_source_once")]
