@@ -150,7 +150,7 @@ class Hub:
             if events is not None:
                 missed = await self._render(events)
                 socket.seq, socket.caught_up = after, True
-                self._hand_out([socket], missed)
+                self._hand_out([socket], missed, at_most=len(missed))
                 self.ring([socket.stream])
                 return
         await self._send_snapshot(socket)
@@ -246,7 +246,8 @@ class Hub:
             (event["seq"], frame(event["type"], event["seq"], event["data"], event["at"])) for event in events
         ]
 
-    def _hand_out(self, sockets: list[Socket], lines: list[tuple[int, str]]) -> None:
+    def _hand_out(self, sockets: list[Socket], lines: list[tuple[int, str]], at_most: int = 0) -> None:
+        """Put lines into outboxes; one that then holds more than `at_most`, or than is ever right, is emptied for a snapshot."""
         for socket in sockets:
             if not socket.follows:
                 continue
@@ -258,7 +259,7 @@ class Hub:
                     # A hole (retention, or a reader far behind): never served with a gap.
                     socket.resync = True
                     break
-            if len(socket.outbox) > MAX_BEHIND:
+            if len(socket.outbox) > max(at_most, MAX_BEHIND):
                 socket.outbox.clear()
                 socket.resync = True
             if socket.resync:
