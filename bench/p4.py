@@ -143,6 +143,9 @@ class Callers:
     async def call(self, words: bytes) -> tuple[int, bytes]:
         caller = await self.free.get()
         try:
+            if caller.transport is None:
+                # Servers close what was idle while the other path had its turn.
+                caller = await load.connect(self.port)
             return await caller.call(words)
         finally:
             self.free.put_nowait(caller)
