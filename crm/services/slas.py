@@ -24,11 +24,12 @@ BATCH = 500
 SHOWN = 200  # tickets listed in a preview
 SUBJECT = ("ticket_id", "brand_id", "priority", "customer_id", "vip", "updated_at")
 
-# The condition of the index on what has moved.
+# The condition of the index on what has moved. Folded contacts are left out by FILTER and not by WHERE: before the tables
+# are first analysed the planner takes `IS NULL` for rare, and reads all of a partial index for each ticket.
 _MOVED = """
 SELECT t.id AS ticket_id, t.brand_id, t.priority, t.customer_id, c.vip, t.updated_at,
-    coalesce((SELECT array_agg(DISTINCT h.kind) FROM crm_interaction i JOIN crm_channel h ON h.id = i.channel_id
-              WHERE i.ticket_id = t.id AND i.folded_into_id IS NULL), '{{}}') AS kinds
+    coalesce((SELECT array_agg(DISTINCT h.kind) FILTER (WHERE i.folded_into_id IS NULL)
+              FROM crm_interaction i JOIN crm_channel h ON h.id = i.channel_id WHERE i.ticket_id = t.id), '{{}}') AS kinds
 FROM crm_ticket t JOIN crm_customer c ON c.id = t.customer_id
 WHERE {which} ORDER BY t.id LIMIT %(limit)s {lock}
 """
