@@ -39,10 +39,13 @@ ON CONFLICT (channel_id, external_id, event, digest) DO UPDATE SET copies = d.co
 RETURNING d.channel_id, d.external_id, d.event, d.digest, d.id, (d.xmax = 0) AS fresh
 """
 
+# MATERIALIZED: a plan that runs a sub-select again for each row would claim the next ones each time, past the limit.
 _CLAIM = """
-UPDATE crm_delivery SET state = 'in_progress', attempts = attempts + 1
-WHERE id IN (SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING id, channel_id, raw, attempts, received_at, error <> '' AS failed
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE crm_delivery d SET state = 'in_progress', attempts = d.attempts + 1 FROM chosen WHERE d.id = chosen.id
+RETURNING d.id, d.channel_id, d.raw, d.attempts, d.received_at, d.error <> '' AS failed
 """
 
 Key = tuple[int, str, str, str]

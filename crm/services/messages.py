@@ -448,9 +448,10 @@ def settle(limit: int = 100) -> int:
 def _give_up_sending(limit: int) -> None:
     with transaction.atomic():
         lost = rows.run(
-            "UPDATE crm_message SET state = 'unknown', error = 'The sender was lost on the way.', "
-            "due_at = statement_timestamp() WHERE id IN (SELECT id FROM crm_message WHERE state = 'sending' "
-            "AND due_at < statement_timestamp() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id",
+            "WITH chosen AS MATERIALIZED (SELECT id FROM crm_message WHERE state = 'sending' "
+            "AND due_at < statement_timestamp() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) "
+            "UPDATE crm_message m SET state = 'unknown', error = 'The sender was lost on the way.', "
+            "due_at = statement_timestamp() FROM chosen WHERE m.id = chosen.id RETURNING m.id",
             (limit,),
         )
         if lost:

@@ -82,15 +82,21 @@ FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS n(id, at, due
 """
 
 _WARN = """
-UPDATE crm_ticketclock c SET warned_at = statement_timestamp() FROM crm_ticket t
-WHERE t.id = c.ticket_id AND c.id IN (SELECT id FROM crm_ticketclock WHERE state = 'running' AND warned_at IS NULL
-    AND warn_at <= statement_timestamp() AND due_at > statement_timestamp() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM crm_ticketclock WHERE state = 'running' AND warned_at IS NULL AND warn_at <= statement_timestamp()
+    AND due_at > statement_timestamp() ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE crm_ticketclock c SET warned_at = statement_timestamp() FROM crm_ticket t, chosen
+WHERE t.id = c.ticket_id AND c.id = chosen.id
 RETURNING c.ticket_id, c.kind, c.due_at, t.owner_id
 """
 _BREACH = """
-UPDATE crm_ticketclock c SET state = 'breached', told_at = statement_timestamp() FROM crm_ticket t
-WHERE t.id = c.ticket_id AND c.id IN (SELECT id FROM crm_ticketclock WHERE told_at IS NULL AND due_at < statement_timestamp()
-    AND (state = 'running' OR (state = 'breached' AND stopped_at IS NULL)) ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM crm_ticketclock WHERE told_at IS NULL AND due_at < statement_timestamp()
+    AND (state = 'running' OR (state = 'breached' AND stopped_at IS NULL)) ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE crm_ticketclock c SET state = 'breached', told_at = statement_timestamp() FROM crm_ticket t, chosen
+WHERE t.id = c.ticket_id AND c.id = chosen.id
 RETURNING c.ticket_id, c.kind, c.due_at, t.owner_id
 """
 

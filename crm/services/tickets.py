@@ -307,9 +307,10 @@ def wake_due(limit: int = 500) -> int:
     """Wake what has slept long enough and tell the owners; returns how many."""
     with transaction.atomic():
         woken = rows.run(
-            "UPDATE crm_ticket SET snoozed_until = NULL, updated_at = statement_timestamp() "
-            "WHERE id IN (SELECT id FROM crm_ticket WHERE snoozed_until <= statement_timestamp() "
-            "ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, owner_id",
+            "WITH chosen AS MATERIALIZED (SELECT id FROM crm_ticket WHERE snoozed_until <= statement_timestamp() "
+            "ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) "
+            "UPDATE crm_ticket t SET snoozed_until = NULL, updated_at = statement_timestamp() FROM chosen "
+            "WHERE t.id = chosen.id RETURNING t.id, t.owner_id",
             (limit,),
         )
         activities.record_many("ticket.woke", [(ticket, {}) for ticket, _ in woken])

@@ -27,6 +27,7 @@ def things():
         "interaction": interaction.pk,
         "message": interaction.messages.get().pk,
         "board": "floor",
+        "double": make.make_customer(name="<b>order</b>").pk,
     }
 
 
