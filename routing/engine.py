@@ -361,7 +361,9 @@ def _rank(seat: Seat) -> tuple[int, float, int]:
 # --- the index of waiting items ----------------------------------------------------------------------------
 
 Due = tuple[float, float, int]  # due, queued at, id
-Key = tuple[float, float, float, int]  # minus the band (or rank), due, queued at, id: the smallest is served first
+Key = tuple[
+    float, float, float, int
+]  # minus the band (or rank), due, queued at, id: the smallest is served first
 
 
 class _Lane:
@@ -1265,7 +1267,7 @@ def decide(
 
 def band(item: Item, now: float, averages: Means, weights: Weights | None = None) -> int:
     """The band an item stands in, 0 the lowest; sentiment and reach have no part in it."""
-    return -order_key(item, now, averages, weights)[0]
+    return -int(order_key(item, now, averages, weights)[0])
 
 
 def order_key(item: Item, now: float, averages: Means, weights: Weights | None = None) -> Key:
