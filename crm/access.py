@@ -18,6 +18,8 @@ class Permission(StrEnum):
     REPLY = "reply"
     NOTE = "note"
     CLOSE = "close"
+    IMPORT = "import"  # customers from files, and its undoing
+    EXPORT = "export"  # lists as files
     MERGE = "merge"  # customers found to be one person, and its undoing
     TRIAGE = "triage"  # verdicts and corrections
     SUPERVISE = "supervise"  # boards, other people's presence, reassign
@@ -36,7 +38,7 @@ _AGENT = {
 }  # fmt: skip
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,
-    Permission.PLAY_DEMO,
+    Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT,
 }  # fmt: skip
 
 GRANTS: dict = {
@@ -49,7 +51,7 @@ GRANTS: dict = {
     },
     Role.AUDITOR: {
         Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES,
-        Permission.READ_EVENTS,
+        Permission.READ_EVENTS, Permission.EXPORT,
     },
     Role.API_CLIENT: {
         Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.DELIVER, Permission.READ_DELIVERIES, Permission.READ_EVENTS,

@@ -267,3 +267,42 @@ class CodeKind(TextChoices):
 
     REASON = "reason"
     OUTCOME = "outcome"
+
+
+class ImportState(TextChoices):
+    """Where an import is. Checking, running and undoing are promises: rows wait, and whoever is free goes on."""
+
+    OPEN = "open"
+    CHECKING = "checking"
+    CHECKED = "checked"
+    RUNNING = "running"
+    DONE = "done"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class RowOutcome(TextChoices):
+    """What a row of an import became; while the import is only checked, what it would become."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    UNDONE = "undone"
+    KEPT = "kept"
+
+
+class ExportState(TextChoices):
+    """Where the file of an export is."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ExportFormat(TextChoices):
+    """In which form a list leaves."""
+
+    CSV = "csv", "CSV"
+    XLSX = "xlsx", "Excel"
+    JSONL = "jsonl", "JSON lines"

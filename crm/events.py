@@ -81,3 +81,17 @@ class DeliveryQuarantined(Fact):
     """An item could not be handled and waits for a person."""
 
     delivery_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPromised(Fact):
+    """A file of customers waits to be checked, read in or undone."""
+
+    import_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportAsked(Fact):
+    """A list waits to be written to a file."""
+
+    export_id: int

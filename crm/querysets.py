@@ -52,3 +52,19 @@ class DeliveryQuerySet(models.QuerySet):
 
     def visible_to(self, user: Any) -> "DeliveryQuerySet":
         return self.all() if may(user, Permission.READ_DELIVERIES) else self.none()
+
+
+class ImportQuerySet(models.QuerySet):
+    """Files that were read in hold everybody's data: for who may import."""
+
+    def visible_to(self, user: Any) -> "ImportQuerySet":
+        return self.all() if may(user, Permission.IMPORT) else self.none()
+
+
+class ExportQuerySet(models.QuerySet):
+    """A file that left is its asker's alone, while he sees what he saw when he asked."""
+
+    def visible_to(self, user: Any) -> "ExportQuerySet":
+        if not may(user, Permission.EXPORT):
+            return self.none()
+        return self.filter(by=user, role=user.role, team=user.team_id)

@@ -6,7 +6,7 @@ from kombu.exceptions import OperationalError
 
 from crm import tasks
 from crm.bus import after
-from crm.events import MessageQueued
+from crm.events import ImportPromised, MessageQueued
 
 log = logging.getLogger(__name__)
 
@@ -19,4 +19,15 @@ def send_them(facts: tuple[MessageQueued, ...]) -> None:
             tasks.deliver.delay(fact.message_id)
         except (OperationalError, OSError) as error:
             log.warning("not handed to a worker", extra={"reply": fact.message_id, "error": str(error)})
+            return
+
+
+@after(ImportPromised)
+def go_on(facts: tuple[ImportPromised, ...]) -> None:
+    """Hand an import to a worker; without a broker its rows wait for the sweep."""
+    for fact in facts:
+        try:
+            tasks.read_in.delay(fact.import_id)
+        except (OperationalError, OSError) as error:
+            log.warning("not handed to a worker", extra={"import": fact.import_id, "error": str(error)})
             return

@@ -3,8 +3,10 @@
 import codecs
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LARGEST_FILE = 500 * 1024 * 1024
 LARGEST_CELL = 1_000_000
@@ -32,6 +34,7 @@ class Table:
     headers: list[str]
     rows: list[list[str]]
     lines: list[int]
+    problems: dict[int, str] = field(default_factory=dict)  # by line, where broken rows are kept
 
     def place(self, name: str) -> int:
         """Where a column stands, by its name without regard to case or blanks around it."""
@@ -79,8 +82,8 @@ def decoded(raw: bytes, name: str) -> str:
     return text
 
 
-def table_of(text: str, name: str) -> Table:
-    """Text as a table."""
+def table_of(text: str, name: str, *, keep_broken: bool = False) -> Table:
+    """Text as a table. With `keep_broken` a row that does not fit is kept as far as it goes, with its problem beside it."""
     if not text.strip():
         raise UnreadableError(f"{name}: is empty.")
     reader = csv.reader(
@@ -90,22 +93,39 @@ def table_of(text: str, name: str) -> Table:
     headers: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
-    before = 0
-    try:
-        for row in reader:
-            line, before = before + 1, reader.line_num
-            if not any(cell.strip() for cell in row):
-                continue
-            if not headers:
-                headers = _headers(row, name)
-                continue
-            rows.append(_fitting(row, len(headers), name, line))
-            lines.append(line)
-    except csv.Error as error:
-        raise UnreadableError(f"{name}, line {before + 1}: {error}.") from None
+    problems: dict[int, str] = {}
+    for line, row, problem in _read(reader):
+        if problem and not (keep_broken and headers):
+            raise UnreadableError(f"{name}, line {line}: {problem}.")
+        if not problem and not any(cell.strip() for cell in row):
+            continue
+        if not headers:
+            headers = named(row, name)
+            continue
+        row, misfit = _fitting(row, len(headers))
+        if misfit and not keep_broken:
+            raise UnreadableError(f"{name}, line {line}: {misfit}.")
+        if problem or misfit:
+            problems[line] = problem or misfit
+        rows.append(row)
+        lines.append(line)
     if not rows:
         raise UnreadableError(f"{name}: has a header and no rows.")
-    return Table(headers, rows, lines)
+    return Table(headers, rows, lines, problems)
+
+
+def _read(reader: Any) -> Iterator[tuple[int, list[str], str]]:
+    """Each row with the line where it begins, and what is wrong with its quotes; after that reading goes on."""
+    before = 0
+    while True:
+        try:
+            row, problem = next(reader), ""
+        except StopIteration:
+            return
+        except csv.Error as error:
+            row, problem = [], str(error)
+        line, before = before + 1, reader.line_num
+        yield line, row, problem
 
 
 def _delimiter(text: str) -> str:
@@ -115,7 +135,8 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=lambda sign: (outside.count(sign), -_DELIMITERS.index(sign)))
 
 
-def _headers(row: list[str], name: str) -> list[str]:
+def named(row: list[str], name: str) -> list[str]:
+    """The names of the columns; unnamed ones are `column 3`, and two of one name are refused."""
     if len(row) > MOST_COLUMNS:
         raise UnreadableError(f"{name}: has more than {MOST_COLUMNS} columns.")
     headers = [cell.strip() or f"column {place}" for place, cell in enumerate(row, 1)]
@@ -127,9 +148,9 @@ def _headers(row: list[str], name: str) -> list[str]:
     return headers
 
 
-def _fitting(row: list[str], width: int, name: str, line: int) -> list[str]:
+def _fitting(row: list[str], width: int) -> tuple[list[str], str]:
+    """The row as wide as the header, and what is wrong when it was wider."""
     while len(row) > width and not row[-1].strip():
         row = row[:-1]
-    if len(row) > width:
-        raise UnreadableError(f"{name}, line {line}: has {len(row)} cells, the header has {width}.")
-    return row + [""] * (width - len(row))
+    misfit = f"has {len(row)} cells, the header has {width}" if len(row) > width else ""
+    return row[:width] + [""] * (width - len(row)), misfit

@@ -7,10 +7,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import audit, matches, messages, slas, streams, tickets
+from crm.services import audit, imports, matches, messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
+SLICE_SECONDS = 20  # of an import, then others have their turn
 
 
 @shared_task
@@ -26,6 +27,15 @@ def sweep() -> None:
         # What nobody took before the next sweep is found again then: tasks must not pile up.
         deliver.apply_async((message_id,), expires=SWEEP_SECONDS)
     messages.settle()
+    for import_id in imports.due():
+        read_in.apply_async((import_id,), expires=SWEEP_SECONDS)
+
+
+@shared_task
+def read_in(import_id: int) -> None:
+    """Go on with what was promised of an import: its dry run, its rows, its undo."""
+    if not imports.work(import_id, seconds=SLICE_SECONDS):
+        read_in.delay(import_id)
 
 
 @shared_task
@@ -52,4 +62,5 @@ def merge_sure() -> None:
 def purge() -> None:
     """What retention says is over goes: told events, and the saved answers of clients' keys."""
     streams.forget(settings.STREAM_RETENTION_HOURS)
+    imports.forget_old()
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

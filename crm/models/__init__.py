@@ -6,6 +6,7 @@ from crm.models.companies import Company, Consent, CustomField, Order, Tag
 from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
+from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
@@ -30,9 +31,13 @@ __all__ = [
     "CustomField",
     "Customer",
     "Delivery",
+    "Export",
     "Holiday",
     "IdempotencyKey",
     "Identity",
+    "Import",
+    "ImportMade",
+    "ImportRow",
     "Interaction",
     "LiveEvent",
     "Macro",

@@ -93,7 +93,13 @@ CROSS JOIN LATERAL (
 _LEARN = """
 INSERT INTO crm_nameword (word)
 SELECT DISTINCT w FROM unnest(%s::text[]) AS n(name), unnest(tsvector_to_array(to_tsvector('simple', left(n.name, 200)))) AS w
-WHERE length(w) BETWEEN 3 AND 60 AND w !~ '[0-9]' ORDER BY w ON CONFLICT DO NOTHING
+WHERE length(w) BETWEEN 3 AND 60 AND w !~ '[0-9]' ORDER BY w ON CONFLICT DO NOTHING RETURNING word
+"""
+
+_FORGET = """
+DELETE FROM crm_nameword n WHERE n.word = ANY(%s) AND NOT EXISTS (
+    SELECT 1 FROM crm_customer c WHERE to_tsvector('simple'::regconfig, coalesce(left(c.name, 200), ''))
+        @@ ('''' || replace(replace(n.word, '\\', '\\\\'), '''', '''''') || '''')::tsquery)
 """
 
 HOW = ("exact", "begins", "contains", "typo")
@@ -139,10 +145,15 @@ def search(words: str, *, by: User, kinds: Collection[str] = KINDS) -> Found:
     )
 
 
-def learn(names: list[str]) -> None:
-    """Remember the words of new names, so that a mistyped one finds them."""
-    if names:
-        rows.run(_LEARN, (names,))
+def learn(names: list[str]) -> list[str]:
+    """Remember the words of new names, so that a mistyped one finds them. Returns those that nobody had before."""
+    return [word for (word,) in rows.run(_LEARN, (names,))] if names else []
+
+
+def forget(words: list[str]) -> None:
+    """Words of names that are gone again; those that still stand in somebody's name stay."""
+    if words:
+        rows.run(_FORGET, (words,))
 
 
 def marked(text: str, words: str) -> list[tuple[str, bool]]:
