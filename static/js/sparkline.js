@@ -6,6 +6,7 @@ export class Sparkline {
   constructor(place) {
     this.place = place;
     this.shown = "";
+    new ResizeObserver(() => this.chart?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place);
   }
 
   /** Shares from 0 to 1, oldest first; null leaves a gap. The line begins where the day began to have figures. */

@@ -49,7 +49,7 @@ class DeskBoard extends HTMLElement {
   }
 
   started({ interaction }) {
-    if (idOf(interaction) === this.accepting) this.open(this.accepting);
+    if (idOf(interaction) === this.accepting && this.current !== this.accepting) this.open(this.accepting);
   }
 
   // ---- drawing
@@ -169,7 +169,9 @@ class DeskBoard extends HTMLElement {
 
   accepted(entry, said) {
     this.forgetOffer(offerId(entry));
-    this.open(idOf(said?.interaction) ?? idOf(entry.interaction), idOf(entry.context?.customer));
+    const interaction = idOf(said?.interaction) ?? idOf(entry.interaction);
+    // The socket may have said it first: a thread in which somebody writes already is not drawn again.
+    if (this.current !== interaction) this.open(interaction, idOf(entry.context?.customer));
     this.soon();
   }
 

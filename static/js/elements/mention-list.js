@@ -1,7 +1,9 @@
 // <mention-list>: rows move with j and k, verdicts are one key, the preview follows the row.
 
-import { post } from "../http.js";
+import { fragment, post } from "../http.js";
 import { toast, words } from "../marks.js";
+
+const LOOK = 20_000;
 
 class MentionList extends HTMLElement {
   connectedCallback() {
@@ -14,6 +16,27 @@ class MentionList extends HTMLElement {
     document.addEventListener("key", (event) => this.key(event));
     const first = this.querySelector(".mention");
     if (first) first.tabIndex = 0;
+    this.fresh = this.querySelector('[data-act="fresh"]');
+    this.fresh.addEventListener("click", () => this.showFresh());
+    if (!/[?&](before|after)=/.test(location.search)) setInterval(() => document.hidden || this.look(), LOOK);
+  }
+
+  /** What came meanwhile waits behind a button, so that no row moves under the hand. */
+  async look() {
+    const html = await fragment(location.pathname + location.search).catch(() => null);
+    if (!html) return;
+    const found = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll(".mention")];
+    this.waiting = found.filter((row) => !this.querySelector(`[data-mention="${row.dataset.mention}"]`));
+    const all = this.waiting.length === found.length && found.length > 0;
+    this.fresh.hidden = !this.waiting.length;
+    this.fresh.querySelector("span").textContent = `${this.waiting.length}${all ? " or more" : ""} new`;
+  }
+
+  showFresh() {
+    const rows = this.waiting.map((row) => document.adoptNode(row));
+    this.querySelector('[data-part="rows"]').prepend(...rows);
+    this.fresh.hidden = true;
+    rows[0]?.focus();
   }
 
   clicked(event) {
