@@ -20,7 +20,7 @@ def house(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
     running.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")  # no longer: while it is there, Django takes this thread for a loop's
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=chromium, args=ARGS)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,7 +32,7 @@ PHONE = {"width": 390, "height": 844}
 PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?status=all", "{ticket}",
                "{interaction}", "/queues/", "/search/?q=router", "/help/keys/"],
-    "supervisor": ["/desk/", "/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/tickets/",
+    "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/tickets/",
                    "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/search/?q=router"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/"],
@@ -103,6 +104,23 @@ def enter(browser: Browser, url: str, who: str, **context: Any) -> Page:
     page.press("input[name=password]", "Enter")
     page.wait_for_url(lambda url: "/accounts/login" not in url)
     return page
+
+
+# Where each name in braces is found, and what its address looks like.
+LISTED = {
+    "{customer}": ("/customers/", r"/customers/\d+/"),
+    "{ticket}": ("/tickets/?status=all", r"/tickets/\d+/"),
+    "{interaction}": ("/search/?q=router", r"/interactions/\d+/"),
+    "{channel}": ("/admin/crm/channel/", r"/admin/crm/channel/\d+/change/"),
+}
+
+
+def first_row(page: Page, url: str, name: str) -> str:
+    """The address of the first such row that this person can see."""
+    listed, pattern = LISTED[name]
+    page.goto(url + listed)
+    links = page.locator("a[href]").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    return next(link for link in links if re.fullmatch(pattern, link))
 
 
 def available(page: Page) -> None:
