@@ -16,7 +16,7 @@ import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.journeys import house
 from tests.journeys.house import ARGS, DESKTOP, PHONE, available, deliver, enter
@@ -147,6 +147,7 @@ class Story:
         self.tell(*RINGING)
         page.get_by_test_id("offer").first.wait_for(timeout=20_000)
         page.get_by_test_id("composer").fill(DRAFT)
+        expect(page.get_by_test_id("work")).to_have_count(len(HELD))
 
     def _talk(self, page: Page) -> None:
         for key, text in (("r", ANSWER), ("n", NOTE)):

@@ -13,6 +13,7 @@ const REREAD = 20_000; // queues move without a frame of ours
 
 class DeskBoard extends HTMLElement {
   connectedCallback() {
+    this.later = null;
     this.pageTitle = document.title;
     this.addEventListener("click", (event) => this.clicked(event));
     this.addEventListener("finished", () => this.leave());
@@ -38,9 +39,12 @@ class DeskBoard extends HTMLElement {
     this.draw();
   }
 
+  /** Read again in a moment; what comes until then shares that reading and does not put it off. */
   soon() {
-    clearTimeout(this.later);
-    this.later = setTimeout(() => this.reread(), 250 + Math.random() * 250);
+    this.later ??= setTimeout(() => {
+      this.later = null;
+      this.reread();
+    }, 250 + Math.random() * 250);
   }
 
   async reread() {
