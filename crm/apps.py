@@ -16,4 +16,8 @@ class CrmConfig(AppConfig):
         """Plug in what the floor brings."""
         base = import_module("crm.connectors.base")
         base.register("items", "crm.connectors.open_format")
+        filters = import_module("crm.filters")
+        import_module("crm.services.exports").register_own(
+            filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter
+        )
         import_module("crm.reactions")

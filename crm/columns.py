@@ -255,7 +255,7 @@ def _read_emails(said: Said, parts: _Parts, text: str, target: str) -> None:
         for one in [named[1].strip()] if named else piece.split():
             mail = one.removeprefix("mailto:")
             if len(mail) > 255 or not _MAIL.fullmatch(mail):
-                raise BadRowError(f"{_shown(mail)} is no e-mail address")
+                raise BadRowError(f"{_shown(piece.strip())} is no e-mail address")
             _add(said, Address(ChannelKind.EMAIL.value, mail.lower(), mail))
 
 

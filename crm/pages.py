@@ -19,6 +19,9 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import get_resolver, set_script_prefix
 
 WAITING = 64  # requests that may wait for a thread
+LARGEST_BODY = (
+    52 * 1024 * 1024
+)  # bytes; more is read to its end, so that its sender hears why, and kept nowhere
 BODY_SECONDS = 60  # until a slow sender is given up
 
 Send = Callable[[dict], Awaitable[None]]
@@ -34,12 +37,17 @@ class Pages(ASGIHandler):
         self._inside = 0
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
+        bounded = _Bounded(receive)
         try:
-            body = await asyncio.wait_for(self.read_body(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(self.read_body(bounded), BODY_SECONDS)
         except RequestAborted:
             return
         except TimeoutError:
             await self.send_response(HttpResponse("The body did not come.", status=408), send)
+            return
+        if bounded.size > LARGEST_BODY:
+            body.close()
+            await self.send_response(HttpResponse("This is too large: at most 50 MB.", status=413), send)
             return
         if self._inside >= settings.PAGE_THREADS + WAITING:
             body.close()
@@ -80,6 +88,19 @@ class Pages(ASGIHandler):
     async def warm(self) -> None:
         """Load every address before somebody asks, beside the loop: it takes seconds, and would stop all sockets."""
         await self._in_thread(_load_addresses)
+
+
+class _Bounded:
+    """Passes a body on as far as it is believed, and counts how large it is."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.size = 0
+
+    async def __call__(self) -> dict:
+        message = await self._receive()
+        self.size += len(message.get("body", b""))
+        return {**message, "body": b""} if self.size > LARGEST_BODY else message
 
 
 def _busy() -> HttpResponse:

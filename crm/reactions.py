@@ -6,7 +6,7 @@ from kombu.exceptions import OperationalError
 
 from crm import tasks
 from crm.bus import after
-from crm.events import ImportPromised, MessageQueued
+from crm.events import ExportAsked, ImportPromised, MessageQueued
 
 log = logging.getLogger(__name__)
 
@@ -30,4 +30,15 @@ def go_on(facts: tuple[ImportPromised, ...]) -> None:
             tasks.read_in.delay(fact.import_id)
         except (OperationalError, OSError) as error:
             log.warning("not handed to a worker", extra={"import": fact.import_id, "error": str(error)})
+            return
+
+
+@after(ExportAsked)
+def write_them(facts: tuple[ExportAsked, ...]) -> None:
+    """Hand lists that were asked for to a worker; without a broker they wait for the sweep."""
+    for fact in facts:
+        try:
+            tasks.write_out.delay(fact.export_id)
+        except (OperationalError, OSError) as error:
+            log.warning("not handed to a worker", extra={"export": fact.export_id, "error": str(error)})
             return

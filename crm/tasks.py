@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import audit, imports, matches, messages, slas, streams, tickets
+from crm.services import audit, exports, imports, matches, messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -29,6 +29,14 @@ def sweep() -> None:
     messages.settle()
     for import_id in imports.due():
         read_in.apply_async((import_id,), expires=SWEEP_SECONDS)
+    for export_id in exports.due():
+        write_out.apply_async((export_id,), expires=SWEEP_SECONDS)
+
+
+@shared_task
+def write_out(export_id: int) -> None:
+    """Write a list to the file that was asked for."""
+    exports.work(export_id)
 
 
 @shared_task
@@ -63,4 +71,5 @@ def purge() -> None:
     """What retention says is over goes: told events, and the saved answers of clients' keys."""
     streams.forget(settings.STREAM_RETENTION_HOURS)
     imports.forget_old()
+    exports.forget_old()
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from crm.api.base import NotHere
-from crm.views import customers, deliveries, home, interactions, merges, tickets
+from crm.views import customers, deliveries, exports, home, imports, interactions, merges, tickets
 
 handler400 = "crm.views.base.bad_request"
 handler403 = "crm.views.base.forbidden"
@@ -29,6 +29,10 @@ pages = [
         interactions.MessageFragment.as_view(),
         name="message",
     ),
+    path("imports/", imports.ImportList.as_view(), name="imports"),
+    path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="import"),
+    path("exports/", exports.ExportList.as_view(), name="exports"),
+    path("exports/<int:pk>/file/", exports.ExportFile.as_view(), name="export-file"),
     path("deliveries/", deliveries.DeliveryList.as_view(), name="deliveries"),
     path("deliveries/<int:pk>/replay/", deliveries.Replay.as_view(), name="delivery-replay"),
 ]

@@ -27,4 +27,6 @@ class SocialcareConfig(AppConfig):
         base.register_taker(NETWORKS, mentions.ingest)
         base.register_follower(mentions.follow_changes)
         judging.register(import_module("socialcare.services.judge").judge)
+        filters = import_module("socialcare.filters")
+        import_module("socialcare.services.exports").register(filters.MentionFilter)
         import_module("socialcare.reactions")

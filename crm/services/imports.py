@@ -190,21 +190,25 @@ def due() -> list[int]:
 
 
 def work(
-    import_id: int, *, seconds: float | None = None, progress: Callable[[int], object] | None = None
+    import_id: int, *, seconds: float | None = None, told: Callable[[int], bool] = lambda rows: False
 ) -> bool:
-    """Go on with what was promised, chunk by chunk, for so many seconds; False when something is left to do.
+    """Go on with what was promised, chunk by chunk; False when something is left to do.
 
-    One worker at a time: a second one leaves at once, and what a killed one had in hand waits again.
+    After so many seconds others have their turn; a dry run goes to its end, for what it knows stands in its memory. `told`
+    hears how many rows each chunk had, and ends the work by answering True. One worker at a time: a second one leaves at
+    once, and what a killed one had in hand waits again.
     """
     with _alone(import_id) as mine:
         if not mine:
             return True
-        until = None if seconds is None else time.monotonic() + seconds
-        passes = _pass_of(Import.objects.filter(pk=import_id).first())
-        for dealt_with in passes:
-            if progress:
-                progress(dealt_with)
-            if until is not None and time.monotonic() > until:
+        kept = Import.objects.filter(pk=import_id).first()
+        until = (
+            None
+            if seconds is None or kept is None or kept.state == ImportState.CHECKING
+            else time.monotonic() + seconds
+        )
+        for dealt_with in _pass_of(kept):
+            if told(dealt_with) or (until is not None and time.monotonic() > until):
                 return False
     return True
 

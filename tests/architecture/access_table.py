@@ -173,6 +173,13 @@ PAGES = [
     page("GET", "/interactions/{interaction}/", EVERYBODY, SEES_ALL),
     page("GET", "/interactions/{interaction}/thread/", EVERYBODY, SEES_ALL),
     page("GET", "/interactions/{interaction}/messages/{message}/", EVERYBODY, SEES_ALL),
+    page("GET", "/imports/", "200:AS 403:GMUC"),
+    page("POST", "/imports/", "302:AS 403:GMUC"),
+    page("GET", "/imports/{import}/", "200:AS 403:GMUC"),
+    page("POST", "/imports/{import}/", "302:AS 403:GMUC", act="check"),
+    page("GET", "/exports/", "200:ASU 403:GMC"),
+    page("POST", "/exports/", "200:ASU 403:GMC", noun="tickets", format="csv"),
+    page("GET", "/exports/{export}/file/", "200:A 404:SU 403:GMC"),  # the administrator asked for it
     page("GET", "/deliveries/", "200:ASUC 403:GM"),
     page("POST", "/deliveries/{delivery}/replay/", "302:AS 403:GMUC"),
     page("GET", "/desk/", "200:ASG 403:MUC"),

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from django.utils import timezone
+
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
-from crm.models import ApiToken, Company, CustomField, Interaction, Macro, Tag, Ticket, User
+from crm.models import ApiToken, Company, CustomField, Export, Interaction, Macro, Tag, Ticket, User
 from crm.secrets import digest, new_token
-from crm.services import merges, tickets
+from crm.services import exports, imports, merges, tickets
 from reports.models import Board
 from routing.models import Skill
 from tests import factories as make
@@ -30,7 +32,7 @@ def build() -> Centre:
     users = {letter: _person(role, ours) for letter, role in ROLES.items()}
     agents = {letter: make.make_agent(users[letter]) for letter in "ASG"}
     make.make_codes()
-    shared = _shared()
+    shared = {**_shared(), **_files(users["A"])}
     stranger = make.make_agent(make.make_user(team=theirs, name=CANARY))
     return Centre(
         users,
@@ -65,6 +67,16 @@ def _shared() -> dict[str, object]:
         "double": make.make_customer().pk,
         "merge": merges.merge(make.make_customer(), make.make_customer(), by=None).pk,
     }
+
+
+def _files(asker: User) -> dict[str, object]:
+    """One that came in, and one that left."""
+    kept = Export.objects.create(
+        noun="customers", form="csv", state="done", by=asker, role=asker.role, done_at=timezone.now()
+    )
+    exports.path_of(kept).parent.mkdir(exist_ok=True)
+    exports.path_of(kept).write_text("id\n")
+    return {"import": imports.upload(b"Name\nAnna\n", "people.csv", by=asker).pk, "export": kept.pk}
 
 
 def _things(team, agent, secret: str = "where is it") -> dict[str, object]:

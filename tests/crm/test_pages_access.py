@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from crm.choices import Role
 from crm.models import Delivery
+from crm.services import imports
 from reports.models import Board
 from tests import factories as make
 from tests.architecture import access_table
@@ -28,6 +29,8 @@ def things():
         "message": interaction.messages.get().pk,
         "board": "floor",
         "double": make.make_customer(name="<b>order</b>").pk,
+        "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
+        "export": 1,
     }
 
 

@@ -82,14 +82,20 @@ class Command(BaseCommand):
             told_to_stop() as stopping,
             tqdm(total=total, unit=" rows", disable=silent or not sys.stderr.isatty()) as bar,
         ):
+
+            def told(dealt_with: int) -> bool:
+                bar.update(dealt_with)
+                return stopping()
+
             while kept.state in imports.PROMISED:
-                if imports.work(kept.pk, seconds=LOOK_SECONDS):
-                    time.sleep(LOOK_SECONDS if kept.passed else 0)
-                kept.refresh_from_db()
-                bar.update(kept.passed - bar.n)
+                if imports.work(kept.pk, told=told):
+                    kept.refresh_from_db()
+                    bar.update(kept.passed - bar.n)
                 if stopping():
                     self.stderr.write(f"Stopped; import {kept.pk} goes on when Earshot runs.")
                     sys.exit(STOPPED)
+                if kept.state in imports.PROMISED:
+                    time.sleep(LOOK_SECONDS)
 
     def _say(self, kept: Import, seconds: float, *, as_json: bool) -> None:
         bad = list(ImportRow.objects.filter(of=kept, outcome__in=("failed", "kept")).order_by("line"))
