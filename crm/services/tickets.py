@@ -138,7 +138,9 @@ def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **
     if not subject.strip():
         raise InvalidInput("A ticket needs a subject.", errors={"subject": "is empty"})
     if customer.merged_into_id is not None:
-        raise Conflict("This customer is part of another one.", code="merged_customer", into=customer.merged_into_id)
+        raise Conflict(
+            "This customer is part of another one.", code="merged_customer", into=customer.merged_into_id
+        )
     with transaction.atomic():
         ticket = Ticket.objects.create(
             customer=customer, brand=brand, subject=subject.strip()[:200], status=TicketStatus.OPEN, team=by.team, owner=by,

@@ -1,0 +1,151 @@
+"""A centre's day through the live routing engine and the references, side by side; no database."""
+
+import dataclasses
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from routing.pipe import RouterPipe
+from routing.policies import REFERENCES
+from routing.simulation import (
+    CENTRES,
+    SCENARIOS,
+    Day,
+    Figures,
+    Policy,
+    figures,
+    gap_closed,
+    play,
+    recorded_day,
+    synthetic_day,
+)
+
+ENGINE = "engine"
+POLICIES: dict[str, Callable[[], Policy]] = {ENGINE: RouterPipe, **REFERENCES}
+HEADINGS = (
+    "policy", "score", "attain", "gap", "voice", "chat", "dm", "social", "email", "vip", "worst lang", "occup", "bias",
+    "idle min", "carried", "refused", "ms", "slowest",
+)  # fmt: skip
+
+
+class Command(BaseCommand):
+    help = "Play simulated or recorded days through the live routing engine, beside reference policies."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="default: all")
+        parser.add_argument(
+            "--seed", action="append", type=int, help="repeat for means over several days; default 1"
+        )
+        parser.add_argument("--policy", action="append", choices=sorted(POLICIES), help="default: all")
+        parser.add_argument("--centre", choices=sorted(CENTRES), default="reference")
+        parser.add_argument("--size", type=float, default=1.0, help="of arrivals and staff, 1 is 77 agents")
+        parser.add_argument(
+            "--record", help="a file of arrivals (JSON lines, or CSV with a heading), - is stdin"
+        )
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = options["policy"] or list(POLICIES)
+        seeds = options["seed"] or [1]
+        if options["size"] <= 0:
+            raise CommandError("--size is more than nothing")
+        found: dict[str, dict[str, list[Figures]]] = {}
+        for scenario in ["recorded"] if options["record"] else options["scenario"] or SCENARIOS:
+            for seed in seeds:
+                day = self.day(scenario, seed, options)
+                for name in names:
+                    shown = figures(day, play(day, POLICIES[name]()))
+                    found.setdefault(scenario, {}).setdefault(name, []).append(shown)
+            if not options["json"]:
+                self.table(scenario, found[scenario])
+        if options["json"]:
+            self.stdout.write(json.dumps(self.body(found, seeds), indent=1))
+
+    def day(self, scenario: str, seed: int, options: dict[str, Any]) -> Day:
+        """The day asked for."""
+        if not options["record"]:
+            return synthetic_day(scenario, seed, options["centre"], options["size"])
+        try:
+            text = sys.stdin.read() if options["record"] == "-" else Path(options["record"]).read_text()
+            return recorded_day(text.splitlines(), seed)
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    def body(self, found: dict[str, dict[str, list[Figures]]], seeds: list[int]) -> dict[str, Any]:
+        """All figures, day by day, and the means of them."""
+        return {
+            "seeds": seeds,
+            "scenarios": {
+                scenario: {
+                    name: {"mean": mean(days), "gap_closed": gap(by_policy, name), "days": list(map(dataclasses.asdict, days))}
+                    for name, days in by_policy.items()
+                }
+                for scenario, by_policy in found.items()
+            },
+        }  # fmt: skip
+
+    def table(self, scenario: str, by_policy: dict[str, list[Figures]]) -> None:
+        """Two tables: what was kept, and how long it took."""
+        days = next(iter(by_policy.values()))
+        items = statistics.fmean(one.items for one in days)
+        self.stdout.write(f"\n{scenario}, {len(days)} day(s) of {items:,.0f} items")
+        rows = [line(name, mean(found), gap(by_policy, name)) for name, found in by_policy.items()]
+        self.stdout.write(aligned([list(HEADINGS), *rows]))
+        channels = list(days[0].median_wait)
+        self.stdout.write("age at the first answer, median / 90th percentile in seconds")
+        waits = [waiting(name, mean(found), channels) for name, found in by_policy.items()]
+        self.stdout.write(aligned([["policy", *channels, "calls lost"], *waits]))
+
+
+def mean(days: list[Figures]) -> dict[str, Any]:
+    """The mean of each figure over the days."""
+    every = [dataclasses.asdict(one) for one in days]
+    found: dict[str, Any] = {}
+    for name, value in every[0].items():
+        if isinstance(value, dict):
+            found[name] = {key: statistics.fmean(one[name].get(key, 0.0) for one in every) for key in value}
+        else:
+            found[name] = statistics.fmean(one[name] for one in every)
+    return found
+
+
+def gap(by_policy: dict[str, list[Figures]], name: str) -> float | None:
+    """Gap closed of the mean scores against the best reference, where all of them were played too."""
+    if not REFERENCES.keys() <= by_policy.keys():
+        return None
+    score = {known: statistics.fmean(one.score for one in days) for known, days in by_policy.items()}
+    return gap_closed(score[name], score["longest"], max(score[known] for known in REFERENCES))
+
+
+def line(name: str, about: dict[str, Any], closed: float | None) -> list[str]:
+    """One policy's row of the first table."""
+    levels = [about["levels"].get(channel) for channel in HEADINGS[4:10]]
+    return [
+        name, f"{about['score']:.4f}", f"{about['attainment']:.3f}", "-" if closed is None else f"{closed:.3f}",
+        *["-" if level is None else f"{level:.3f}" for level in levels],
+        f"{min(about['languages'].values(), default=1.0):.3f}", f"{about['occupancy']:.3f}", f"{about['social_bias']:.2f}",
+        f"{about['idle_beside_work']:.0f}", f"{about['carried']:.0f}", f"{about['refused']:.0f}",
+        f"{about['ms_per_decision']:.3f}", f"{about['slowest_ms']:.1f}",
+    ]  # fmt: skip
+
+
+def waiting(name: str, about: dict[str, Any], channels: list[str]) -> list[str]:
+    """One policy's row of the second table."""
+    ages = [
+        f"{about['median_wait'].get(key, 0):.0f} / {about['p90_wait'].get(key, 0):.0f}" for key in channels
+    ]
+    return [name, *ages, f"{about['abandoned'].get('voice', 0):.1%}"]
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Columns under their headings."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
