@@ -335,6 +335,18 @@ def test_the_page_gives_short_lists_at_once_and_files_to_their_asker(client, bos
     assert client.get(f"/exports/{kept.pk}/file/").status_code == 404
 
 
+def test_a_file_of_many_pieces_arrives_whole_at_a_browser_that_unpacks(client, boss, small, monkeypatch):
+    monkeypatch.setattr("crm.views.exports.PIECE", 100)
+    client.force_login(boss)
+    for _ in range(30):
+        make.make_customer()
+    kept = made("customers", "csv", boss)
+    answer = client.get(f"/exports/{kept.pk}/file/", headers={"Accept-Encoding": "gzip"})
+    body = b"".join(answer)
+    assert answer["Content-Encoding"] == "identity" and int(answer["Content-Length"]) == len(body)
+    assert body == exports.path_of(kept).read_bytes() and len(rows_of(body, "csv")) == 30
+
+
 @pytest.mark.parametrize(
     "words", ["&".join(f"a{n}=1" for n in range(100)), "vip=perhaps", "%00=1", "nonsense=1", "search=%ff"]
 )
