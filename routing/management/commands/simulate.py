@@ -43,12 +43,14 @@ class Command(BaseCommand):
             "--seed", action="append", type=int, help="repeat for means over several days; default 1"
         )
         parser.add_argument("--policy", action="append", choices=sorted(POLICIES), help="default: all")
-        parser.add_argument("--centre", choices=sorted(CENTRES), default="reference")
+        parser.add_argument(
+            "--centre", choices=sorted(CENTRES), default="reference", help="who works and what they can do"
+        )
         parser.add_argument("--size", type=float, default=1.0, help="of arrivals and staff, 1 is 77 agents")
         parser.add_argument(
             "--record", help="a file of arrivals (JSON lines, or CSV with a heading), - is stdin"
         )
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="Print all figures as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = options["policy"] or list(POLICIES)
