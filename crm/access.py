@@ -100,6 +100,28 @@ def work_filter(user: Any, prefix: str = "") -> Q:
     return seen
 
 
+def for_workers(queryset: Any, user: Any) -> Any:
+    """What everybody who may read work needs to know."""
+    return queryset if may(user, Permission.READ_WORK) else queryset.none()
+
+
+def outside_closed(queryset: Any, user: Any, team: str, own: str = "") -> Any:
+    """Without what belongs to closed teams of others; `team` is the path to the team, `own` to the user himself."""
+    if not may(user, Permission.READ_WORK):
+        return queryset.none()
+    if sees_everything(user):
+        return queryset
+    step = f"{team}__" if team else ""
+    seen = ~Q(**{f"{step}visibility": TeamVisibility.CLOSED})
+    if team:
+        seen |= Q(**{team: None})
+    if user.team_id:
+        seen |= Q(**{f"{step}pk": user.team_id})
+    if own:
+        seen |= Q(**{own: user.pk})
+    return queryset.filter(seen)
+
+
 def find(queryset: Any, **lookup: Any) -> Any:
     """One row of a scoped queryset, or NotFound: absent and forbidden look alike."""
     found = queryset.filter(**lookup).first()

@@ -306,3 +306,11 @@ class ExportFormat(TextChoices):
     CSV = "csv", "CSV"
     XLSX = "xlsx", "Excel"
     JSONL = "jsonl", "JSON lines"
+
+
+class Sharing(TextChoices):
+    """Who sees a view of a list."""
+
+    PRIVATE = "private", "only me"
+    TEAM = "team", "my team"
+    EVERYBODY = "everybody"

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
-from django.forms import IntegerField, NullBooleanField, TextInput
+from django.forms import CharField, IntegerField, NullBooleanField, TextInput
 from django_filters import (
     BooleanFilter,
     CharFilter,
@@ -34,8 +34,11 @@ from crm.choices import (
     TeamVisibility,
     TicketStatus,
 )
+from crm.conditions import ConditionError, Group
+from crm.lists import LISTINGS
 from crm.models import (
     Channel,
+    Company,
     Customer,
     Delivery,
     Identity,
@@ -98,10 +101,45 @@ class SearchFilter(CharFilter):
         super().__init__(*args, max_length=LONGEST_SEARCH, **kwargs)
 
 
+class ConditionsField(CharField):
+    """Conditions as JSON text, read against the columns of a list."""
+
+    def __init__(self, *args: Any, noun: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.listing = LISTINGS[noun]
+
+    def clean(self, value: Any) -> Group | None:
+        """What was read; nothing said is no condition."""
+        text = super().clean(value)
+        try:
+            found = self.listing.conditions(text)
+        except ConditionError as error:
+            raise ValidationError(str(error)) from None
+        return found if found.parts else None
+
+
+class ConditionsFilter(CharFilter):
+    """`?where=`: conditions, AND and OR nested in each other (`crm/conditions.py`)."""
+
+    field_class = ConditionsField
+
+    def __init__(self, noun: str, **kwargs: Any) -> None:
+        label = "Conditions as JSON: see docs/lists.md."
+        super().__init__(noun=noun, label=label, strip=False, **kwargs)
+
+    def filter(self, queryset: QuerySet, value: Group | None) -> QuerySet:
+        """The rows that fit; `me` is who asks."""
+        if value is None:
+            return queryset
+        return LISTINGS[self.extra["noun"]].narrowed(queryset, value, self.parent.request.user)
+
+
 class CustomerFilter(FilterSet):
     """Customers by what is known of them."""
 
-    search = SearchFilter(method="find", label="Name, handle, e-mail address or number.")
+    search = SearchFilter(
+        method="find", label="Name, handle, e-mail address or number, or a ticket's number."
+    )
     language = CharFilter(max_length=8)
     vip = YesNoFilter()
     kind = ChoiceFilter(method="by_kind", choices=ChannelKind.choices, label="Has an address of this kind.")
@@ -111,6 +149,7 @@ class CustomerFilter(FilterSet):
     field = CharFilter(method="by_field", max_length=200, label="One of our own fields is so: `slug:value`.")
     created_after = IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    where = ConditionsFilter("customers")
 
     class Meta:
         model = Customer
@@ -142,6 +181,14 @@ class CustomerFilter(FilterSet):
         return queryset.filter(pk__in=Identity.objects.filter(kind=kind).values("customer_id"))
 
 
+def ticket_of(words: str) -> int | None:
+    """The id of the ticket whose number is said: `4711`, `#4711`."""
+    number = words.strip().removeprefix("#")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        return None
+    return pk if (pk := int(number) - FIRST_TICKET) > 0 else None
+
+
 def customers_like(words: str) -> QuerySet:
     """Ids of customers by name or address; one or two letters are a beginning, more may stand anywhere."""
     how = "istartswith" if len(words) < 3 else "icontains"
@@ -151,7 +198,23 @@ def customers_like(words: str) -> QuerySet:
     addressed = Identity.objects.filter(kind__in=("email", "phone"), **{f"value__{how}": words})
     known = Identity.objects.filter(kind__in=ChannelKind.values, value__in={words, words.lower()})
     # A union, not an OR over a join: each side can use its own index.
-    return named.union(*(found.values("customer_id") for found in (handled, addressed, known)))
+    ways = [found.values("customer_id") for found in (handled, addressed, known)]
+    if ticket := ticket_of(words):
+        ways.append(Ticket.objects.filter(pk=ticket).values("customer_id"))
+    return named.union(*ways)
+
+
+class CompanyFilter(FilterSet):
+    """Companies by name and place in the tree."""
+
+    search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
+    parent = IdFilter()
+    owner = IdFilter()
+    where = ConditionsFilter("companies")
+
+    class Meta:
+        model = Company
+        fields: list[str] = []
 
 
 class IdentityFilter(FilterSet):
@@ -260,16 +323,16 @@ class TicketFilter(FilterSet):
     due_before = IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
     opened_after = IsoDateTimeFilter(field_name="opened_at", lookup_expr="gte")
     opened_before = IsoDateTimeFilter(field_name="opened_at", lookup_expr="lt")
+    where = ConditionsFilter("tickets")
 
     class Meta:
         model = Ticket
         fields: list[str] = []
 
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
-        number = words.strip().removeprefix("#")
         found = Q(subject__icontains=words) | Q(customer__name__icontains=words)
-        if number.isascii() and number.isdecimal() and len(number) < 19:
-            found |= Q(pk=int(number) - FIRST_TICKET)
+        if ticket := ticket_of(words):
+            found |= Q(pk=ticket)
         return queryset.filter(found)
 
     def by_number(self, queryset: QuerySet, name: str, number: Any) -> QuerySet:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from crm.access import Permission, may, sees_everything, work_filter
-from crm.choices import Audience, Role, TeamVisibility
+from crm.choices import Audience, Role, Sharing, TeamVisibility
 
 
 class CustomerQuerySet(models.QuerySet):
@@ -68,3 +68,13 @@ class ExportQuerySet(models.QuerySet):
         if not may(user, Permission.EXPORT):
             return self.none()
         return self.filter(by=user, role=user.role, team=user.team_id)
+
+
+class SavedViewQuerySet(models.QuerySet):
+    """Views of lists: one's own, those of one's team, and everybody's."""
+
+    def visible_to(self, user: Any) -> "SavedViewQuerySet":
+        if not user.is_active:
+            return self.none()
+        seen = Q(owner=user.pk) | Q(sharing=Sharing.EVERYBODY)
+        return self.filter(seen | Q(sharing=Sharing.TEAM, team=user.team_id) if user.team_id else seen)

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from crm.api.base import NotHere
-from crm.views import customers, deliveries, exports, home, imports, interactions, merges, tickets
+from crm.views import customers, deliveries, exports, home, imports, interactions, lists, merges, tickets
 
 handler400 = "crm.views.base.bad_request"
 handler403 = "crm.views.base.forbidden"
@@ -15,12 +15,13 @@ pages = [
     path("", home.Home.as_view(), name="home"),
     path("search/", home.Search.as_view(), name="search"),
     path("help/keys/", home.Keys.as_view(), name="keys"),
-    path("customers/", customers.CustomerList.as_view(), name="customers"),
+    path("customers/", lists.CustomerList.as_view(), name="customers"),
     path("customers/<int:pk>/", customers.CustomerDetail.as_view(), name="customer"),
     path("customers/<int:pk>/merge/", merges.CustomerMerge.as_view(), name="customer-merge"),
     path("merges/<int:pk>/undo/", merges.Undo.as_view(), name="merge-undo"),
     path("customers/<int:pk>/card/", customers.CustomerCard.as_view(), name="customer-card"),
-    path("tickets/", tickets.TicketList.as_view(), name="tickets"),
+    path("companies/", lists.CompanyList.as_view(), name="companies"),
+    path("tickets/", lists.TicketList.as_view(), name="tickets"),
     path("tickets/<int:pk>/", tickets.TicketDetail.as_view(), name="ticket"),
     path("interactions/<int:pk>/", interactions.InteractionDetail.as_view(), name="interaction"),
     path("interactions/<int:pk>/thread/", interactions.Thread.as_view(), name="thread"),

@@ -1,12 +1,9 @@
 """What every REST door stands on: who asks, what may come in, how answers, refusals and pages look."""
 
-import base64
-import binascii
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
@@ -18,8 +15,8 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import DataError, IntegrityError, OperationalError, models, transaction
-from django.db.models import Q, QuerySet
+from django.db import DataError, IntegrityError, OperationalError, transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -41,7 +38,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView, set_rollback
 from rest_framework.viewsets import GenericViewSet
 
-from crm import live
+from crm import keysets, live
 from crm.api.schema import Schema
 from crm.errors import DomainError, NotAllowed, NotFound
 from crm.models import ApiToken
@@ -330,53 +327,16 @@ class CursorPagination(pagination.BasePagination):
 
     def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list:
         self.request = request
-        ordering = chosen(request, view)
-        self.size = _page_size(request)
-        self.name, descending = ordering.lstrip("-"), ordering.startswith("-")
-        self.ordering = ordering
         cursor = request.query_params.get("cursor")
-        back = False
-        if cursor:
-            back, value, pk = self._read(cursor, queryset.model)
-            queryset = queryset.filter(_beyond(queryset.model, self.name, value, pk, descending != back))
-        wanted = list(_sorted(queryset, self.name, descending != back)[: self.size + 1])
-        more, rows = len(wanted) > self.size, wanted[: self.size]
-        if back:
-            rows.reverse()
-        self.next = self._cursor(rows[-1], False) if rows and (more or back) else None
-        self.previous = self._cursor(rows[0], True) if rows and (bool(cursor) if not back else more) else None
-        return rows
-
-    def _cursor(self, row: Any, back: bool) -> str:
-        value = getattr(row, row._meta.get_field(self.name).attname) if self.name != "id" else row.pk
-        said = value.isoformat() if isinstance(value, datetime) else value
-        packed = orjson.dumps([self.ordering, back, said, row.pk], default=str)
-        return base64.urlsafe_b64encode(packed).decode().rstrip("=")
-
-    def _read(self, cursor: str, model: type[models.Model]) -> tuple[bool, Any, int]:
         try:
-            if len(cursor) > 2000:
-                raise ValueError(cursor[:20])
-            packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            ordering, back, value, pk = orjson.loads(packed)
-            if (
-                ordering != self.ordering
-                or type(back) is not bool
-                or type(pk) is not int
-                or abs(pk) > BIGGEST_ID
-            ):
-                raise ValueError(ordering)
-            if isinstance(value, str) and "\x00" in value:
-                raise ValueError(value)
-            return back, None if value is None else _field(model, self.name).to_python(value), pk
-        except (ValueError, TypeError, binascii.Error, orjson.JSONDecodeError, DjangoValidationError):
-            raise exceptions.ValidationError(
-                {"cursor": ["is not a cursor of this list and ordering"]}
-            ) from None
+            self.page = keysets.page_of(queryset, chosen(request, view), cursor, _page_size(request))
+        except keysets.BadCursorError as error:
+            raise exceptions.ValidationError({"cursor": [str(error)]}) from None
+        return self.page.rows
 
     def get_paginated_response(self, data: list) -> Response:
         return Response(
-            {"next": self._link(self.next), "previous": self._link(self.previous), "results": data}
+            {"next": self._link(self.page.next), "previous": self._link(self.page.previous), "results": data}
         )
 
     def _link(self, cursor: str | None) -> str | None:
@@ -420,36 +380,6 @@ def _page_size(request: Request) -> int:
     if not (asked.isascii() and asked.isdecimal() and len(asked) < 10 and int(asked) > 0):
         raise exceptions.ValidationError({"page_size": [f"must be a whole number from 1 to {MAX_PAGE}"]})
     return min(int(asked), MAX_PAGE)
-
-
-def _field(model: type[models.Model], name: str) -> models.Field:
-    return model._meta.pk if name == "id" else model._meta.get_field(name)
-
-
-def _sorted(queryset: QuerySet, name: str, descending: bool) -> QuerySet:
-    if name == "id":
-        return queryset.order_by("-pk" if descending else "pk")
-    if not _field(queryset.model, name).null:
-        return queryset.order_by(*(("-" + name, "-pk") if descending else (name, "pk")))
-    # What has no value comes last when descending and first when ascending, so that one is the other reversed.
-    order = models.F(name).desc(nulls_last=True) if descending else models.F(name).asc(nulls_first=True)
-    return queryset.order_by(order, "-pk" if descending else "pk")
-
-
-def _beyond(model: type[models.Model], name: str, value: Any, pk: int, descending: bool) -> Q:
-    """The rows after this one in the order."""
-    step = "lt" if descending else "gt"
-    if name == "id":
-        return Q(**{f"pk__{step}": pk})
-    same = Q(**{name: value}) if value is not None else Q(**{f"{name}__isnull": True})
-    tie = same & Q(**{f"pk__{step}": pk})
-    if value is None:
-        return tie if descending else tie | Q(**{f"{name}__isnull": False})
-    beyond = Q(**{f"{name}__{step}": value}) | tie
-    if _field(model, name).null:
-        return beyond | Q(**{f"{name}__isnull": True}) if descending else beyond
-    # The redundant bound lets the index find the place.
-    return Q(**{f"{name}__{step}e": value}) & beyond
 
 
 class Filters(DjangoFilterBackend):

@@ -10,7 +10,8 @@ from crm.access import Permission, require
 from crm.api.base import ScopedViewSet
 from crm.api.serializers import LONGEST_NOTE, Edit
 from crm.choices import FieldNoun
-from crm.filters import IdFilter, SearchFilter, YesNoFilter
+from crm.filters import CompanyFilter, SearchFilter, YesNoFilter
+from crm.lists import COMPANIES
 from crm.models import Company, CustomField, Tag, User
 from crm.services import companies
 
@@ -41,18 +42,6 @@ class CompanyInput(CompanyEdit):
         return super().validate(attrs)
 
 
-class CompanyFilter(FilterSet):
-    """Companies by name and place in the tree."""
-
-    search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
-    parent = IdFilter()
-    owner = IdFilter()
-
-    class Meta:
-        model = Company
-        fields: list[str] = []
-
-
 class CompanyViewSet(ScopedViewSet):
     """Organisations that customers belong to."""
 
@@ -60,7 +49,7 @@ class CompanyViewSet(ScopedViewSet):
     queryset = Company.objects.all()
     serializer_class = CompanySerializer
     filterset_class = CompanyFilter
-    ordering_fields = ("id", "created_at")
+    ordering_fields = COMPANIES.orderings
 
     @extend_schema(request=CompanyInput, responses={201: CompanySerializer})
     def create(self, request: Request) -> Response:

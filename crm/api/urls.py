@@ -3,13 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import companies, viewsets
+from crm.api import companies, lists, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
 router.register("companies", companies.CompanyViewSet, "api-company")
 router.register("tags", companies.TagViewSet, "api-tag")
 router.register("custom-fields", companies.CustomFieldViewSet, "api-custom-field")
+router.register("views", lists.SavedViewViewSet, "api-view")
 router.register("customers", viewsets.CustomerViewSet, "api-customer")
 router.register("merges", viewsets.MergeViewSet, "api-merge")
 router.register("identities", viewsets.IdentityViewSet, "api-identity")
@@ -27,5 +28,8 @@ urlpatterns = [
     path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),
     path("events/", viewsets.EventFeed.as_view(), name="api-events"),
     path("search/", viewsets.Search.as_view(), name="api-search"),
+    path("lists/<slug:noun>/", lists.ListDescription.as_view(), name="api-list"),
+    path("lists/<slug:noun>/choices/", lists.ListChoices.as_view(), name="api-list-choices"),
+    path("lists/<slug:noun>/counts/", lists.ListCounts.as_view(), name="api-list-counts"),
     *router.urls,
 ]

@@ -1,6 +1,6 @@
 """The nouns of the floor; acts are sub-resources."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
@@ -9,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import filters
-from crm.access import Permission, find, may, require, sees_everything
+from crm.access import Permission, find, for_workers, may, outside_closed, require
 from crm.api import serializers
 from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by
-from crm.choices import TeamVisibility
 from crm.errors import DomainError, NotFound
+from crm.lists import CUSTOMERS, TICKETS
 from crm.models import (
     Channel,
     ChecklistItem,
@@ -54,7 +54,7 @@ class CustomerViewSet(ScopedViewSet):
     queryset = Customer.objects.prefetch_related("identities", "tags")
     serializer_class = serializers.CustomerSerializer
     filterset_class = filters.CustomerFilter
-    ordering_fields = ("id", "created_at", "name")
+    ordering_fields = CUSTOMERS.orderings
 
     @extend_schema(request=serializers.CustomerEdit, responses=serializers.CustomerSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -246,7 +246,7 @@ class TicketViewSet(ScopedViewSet):
     queryset = Ticket.objects.select_related("brand", "team", "owner", "status_name")
     serializer_class = serializers.TicketSerializer
     filterset_class = filters.TicketFilter
-    ordering_fields = ("id", "opened_at", "updated_at", "due_at", "next_due_at")
+    ordering_fields = TICKETS.orderings
     ordering = "-opened_at"
 
     @extend_schema(request=serializers.TicketInput, responses={201: serializers.TicketSerializer})
@@ -467,28 +467,6 @@ class UserViewSet(ScopedViewSet):
 
     def scoped(self) -> QuerySet:
         return outside_closed(self.queryset.all(), self.request.user, "team", own="pk")
-
-
-def for_workers(queryset: QuerySet, user: User) -> QuerySet:
-    """What everybody who may read work needs to know."""
-    return queryset if may(user, Permission.READ_WORK) else queryset.none()
-
-
-def outside_closed(queryset: QuerySet, user: User, team: str, own: str = "") -> QuerySet:
-    """Without what belongs to closed teams of others; `team` is the path to the team, `own` to the user himself."""
-    if not may(user, Permission.READ_WORK):
-        return queryset.none()
-    if sees_everything(user):
-        return queryset
-    step = f"{team}__" if team else ""
-    seen = ~Q(**{f"{step}visibility": TeamVisibility.CLOSED})
-    if team:
-        seen |= Q(**{team: None})
-    if user.team_id:
-        seen |= Q(**{f"{step}pk": user.team_id})
-    if own:
-        seen |= Q(**{own: user.pk})
-    return queryset.filter(seen)
 
 
 class EventFeed(Door):

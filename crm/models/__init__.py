@@ -10,6 +10,7 @@ from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
+from crm.models.saved import SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
 from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
@@ -46,6 +47,7 @@ __all__ = [
     "MovedRow",
     "NameWord",
     "Order",
+    "SavedView",
     "SlaPolicy",
     "StatusName",
     "Stream",

@@ -113,12 +113,19 @@ def _rows_of(noun: str, words: Words, by: User) -> QuerySet:
     listed = _listed[noun]
     given = _QueryWords(words)
     unknown = sorted(set(words) - set(listed.filters.base_filters))
-    narrowed = listed.filters(given, queryset=listed.visible_to(by))
+    narrowed = listed.filters(given, queryset=listed.visible_to(by), request=_Asker(by))
     if unknown or not narrowed.is_valid():
         errors = {name: "does not narrow this list" for name in unknown}
         errors |= {name: " ".join(said) for name, said in narrowed.form.errors.items()}
         raise InvalidInput("The list cannot be narrowed so.", errors=errors)
     return narrowed.qs.order_by("pk")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """What filters ask of a request: who looks."""
+
+    user: User
 
 
 class _QueryWords(dict):

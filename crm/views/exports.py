@@ -20,7 +20,7 @@ from crm.services.exports import Ready
 from crm.views.base import Page, chosen, page_of
 
 PIECE = 256 * 1024  # bytes of a file sent at once
-LONGEST_WORDS = 2_000
+LONGEST_WORDS = 12_000
 _ASKING = {"noun", "format"}
 
 

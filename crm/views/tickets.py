@@ -1,73 +1,20 @@
-"""Tickets: the list with its views, and one ticket with all its contacts."""
+"""One ticket with all its contacts."""
 
-import re
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 
 from crm.access import Permission, find, may
 from crm.choices import TICKET_MOVES, TicketPriority, TicketStatus
 from crm.models import Activity, Interaction, Message, Ticket, TicketMerge, User
 from crm.services import slas
-from crm.views.base import BIGGEST_ID, Page, address, chosen, page_of, panels_of, said
+from crm.views.base import Page, panels_of
 
-OVER = (TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED)
-WAITING = (TicketStatus.NEW, TicketStatus.OPEN, TicketStatus.WAITING_ON_US)
-VIEWS = {"open": "Open", "mine": "Mine", "waiting": "Waiting on us", "solved": "Solved", "all": "All"}
 CONTACTS_SHOWN = 20
 MESSAGES_SHOWN = 200
 LINES_SHOWN = 50
 SIBLINGS_SHOWN = 20
-_NUMBER = re.compile(r"#?([0-9]{4,19})")
-
-
-class TicketList(Page):
-    """`/tickets/`: newest first, in saved views, found by number, subject or customer."""
-
-    permission = Permission.READ_WORK
-    template = "crm/ticket_list.html"
-
-    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        words = said(request, "search")
-        # Who searches looks everywhere unless he says otherwise.
-        status = chosen(request, "status", VIEWS, "all" if words else "open")
-        visible = Ticket.objects.visible_to(request.user).select_related("customer", "owner", "team")
-        page = page_of(request, _found(_view(visible, status, request.user), words), "opened_at")
-        return {
-            "tickets": page.rows,
-            "views": [
-                {
-                    "url": address(request, status=name, search=None),
-                    "label": label,
-                    "count": None,
-                    "here": name == status,
-                }
-                for name, label in VIEWS.items()
-            ],
-            "status": chosen(request, "status", VIEWS),
-            "search": words,
-            **page.addresses(),
-        }
-
-
-def _view(tickets: QuerySet, name: str, user: User) -> QuerySet:
-    if name == "open":
-        return tickets.exclude(status__in=OVER)
-    if name == "mine":
-        return tickets.filter(owner=user).exclude(status__in=OVER)
-    if name == "waiting":
-        return tickets.filter(status__in=WAITING)
-    return tickets.filter(status__in=OVER) if name == "solved" else tickets
-
-
-def _found(tickets: QuerySet, words: str) -> QuerySet:
-    if not words:
-        return tickets
-    number = _NUMBER.fullmatch(words)
-    if number and 1000 < int(number[1]) <= BIGGEST_ID:
-        return tickets.filter(pk=int(number[1]) - 1000)
-    return tickets.filter(Q(subject__icontains=words) | Q(customer__name__icontains=words))
 
 
 class TicketDetail(Page):

@@ -7,9 +7,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.access import Permission, may, require
+from crm.access import Permission, may, outside_closed, require
 from crm.api.base import Door, ScopedViewSet
-from crm.api.viewsets import outside_closed
 from crm.errors import NotFound
 from routing import filters
 from routing.api import serializers

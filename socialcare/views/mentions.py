@@ -1,6 +1,7 @@
 """The triage list."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -43,8 +44,26 @@ class MentionList(Page):
             "filters": filters,
             "can_decide": may(request.user, Permission.TRIAGE),
             "search": words,
+            "export_words": _exported(request, words),
             **page.addresses(),
         }
+
+
+def _exported(request: HttpRequest, words: str) -> str:
+    """The same list as a file: the page's own words in those of the filters."""
+    low, high = TONES.get(request.GET.get("tone", ""), (None, None))
+    actionable = chosen(request, "actionable", ACTIONABLE)
+    kept = {
+        "noun": "mentions",
+        "search": words,
+        "verdict": chosen(request, "verdict", Verdict.values),
+        "status": chosen(request, "status", MentionStatus.values),
+        "network": chosen(request, "network", NETWORKS),
+        "actionable": {"yes": "true", "no": "false"}.get(actionable, ""),
+        "sentiment_above": "" if low is None else str(low),
+        "sentiment_below": "" if high is None else str(high),
+    }
+    return f"/exports/?{urlencode({name: value for name, value in kept.items() if value})}"
 
 
 def _filter(request: HttpRequest, label: str, name: str, options: Any) -> dict:

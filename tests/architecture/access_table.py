@@ -51,6 +51,7 @@ def page(method: str, path: str, own: str, foreign: str = "", **body: object) ->
     return Door(method, path, own, foreign, "", body, 302)
 
 
+ANGRY = {"column": "priority", "op": "any_of", "value": ["urgent"]}
 ORDERS = [{"number": "A-1", "at": "2026-01-01T00:00:00Z", "amount": "9.90"}]
 
 REST = [
@@ -106,6 +107,15 @@ REST = [
     api("POST", "tickets/{ticket}/check/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM", item="{item}"),
     api("GET", "channels/", EVERYBODY),
     api("GET", "channels/{channel}/", EVERYBODY),
+    api("GET", "lists/{list}/", EVERYBODY, scope="tickets:read"),
+    api("GET", "lists/{list}/choices/?column=owner", EVERYBODY, scope="tickets:read"),
+    api("GET", "lists/{list}/counts/", EVERYBODY, scope="tickets:read"),
+    api("GET", "views/", EVERYBODY),
+    api("POST", "views/", "201:ASGMUC", noun="tickets", name="Angry ones", where=ANGRY),
+    # A view that its agent shared with his team.
+    api("GET", "views/{view}/", "200:SGM 404:AUC", "404:ASGMUC"),
+    api("PATCH", "views/{view}/", "200:G 403:SM 404:AUC", "404:ASGMUC", name="Renamed"),
+    api("POST", "views/{view}/remove/", "204:G 403:SM 404:AUC", "404:ASGMUC"),
     api("GET", "deliveries/", EVERYBODY),
     api("GET", "deliveries/{delivery}/", "200:ASUC 404:GM"),
     api("POST", "deliveries/{delivery}/replay/", "200:AS 403:UC 404:GM"),
@@ -168,6 +178,7 @@ PAGES = [
     page("GET", "/customers/{customer}/merge/?other={double}", "200:ASG 403:MUC"),
     page("POST", "/customers/{customer}/merge/", "302:ASG 403:MUC", other="{double}"),
     page("POST", "/merges/{merge}/undo/", "302:ASG 403:MUC"),
+    page("GET", "/companies/", EVERYBODY),
     page("GET", "/tickets/", EVERYBODY),
     page("GET", "/tickets/{ticket}/", EVERYBODY, SEES_ALL),
     page("GET", "/interactions/{interaction}/", EVERYBODY, SEES_ALL),

@@ -7,7 +7,7 @@ from django.utils import timezone
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
 from crm.models import ApiToken, Company, CustomField, Export, Interaction, Macro, Tag, Ticket, User
 from crm.secrets import digest, new_token
-from crm.services import exports, imports, merges, tickets
+from crm.services import exports, imports, merges, tickets, views
 from reports.models import Board
 from routing.models import Skill
 from tests import factories as make
@@ -55,6 +55,7 @@ def _shared() -> dict[str, object]:
     return {
         "me": "me",
         "board": "floor",
+        "list": "tickets",
         "nothing": "nothing",
         "channel": channel.pk,
         "delivery": make.make_delivery(channel, state=DeliveryState.QUARANTINED, error="no author").pk,
@@ -98,6 +99,7 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
     Ticket.objects.filter(team=team).update(subject=secret)
     return {
         "team": team.pk,
+        "view": views.create(by=agent.user, noun="tickets", name="Ours", sharing="team").pk,
         "queue": queue.slug,
         "user": agent.user_id,
         "agent": agent.pk,

@@ -136,6 +136,7 @@ def test_a_list_shows_exactly_what_its_rows_show_one_by_one(centre):
         if door.method == "GET"
         and re.fullmatch(r"/api/v1/[a-z-]+/\{\w+\}/", door.path)
         and "boards" not in door.path
+        and "/lists/" not in door.path  # a description of a list is no row of one
     }
     for letter, user in centre.users.items():
         client = by_session(user)

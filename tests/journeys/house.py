@@ -30,13 +30,15 @@ PHONE = {"width": 390, "height": 844}
 
 # The pages of each role. A name in braces is a first row that the role can see.
 PAGES = {
-    "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?status=all", "{ticket}",
+    "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
                "{interaction}", "/queues/", "/search/?q=router", "/help/keys/"],
-    "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/tickets/",
-                   "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/search/?q=router"],
+    "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
+                   "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
-    "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/"],
-    "admin": ["/boards/floor/", "/deliveries/", "/admin/", "/admin/crm/channel/", "{channel}", "/admin/routing/queue/add/"],
+    "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
+                "/exports/"],
+    "admin": ["/boards/floor/", "/deliveries/", "/imports/", "/exports/", "/companies/", "/admin/",
+              "/admin/crm/channel/", "{channel}", "/admin/routing/queue/add/"],
 }  # fmt: skip
 
 
@@ -109,7 +111,7 @@ def enter(browser: Browser, url: str, who: str, **context: Any) -> Page:
 # Where each name in braces is found, and what its address looks like.
 LISTED = {
     "{customer}": ("/customers/", r"/customers/\d+/"),
-    "{ticket}": ("/tickets/?status=all", r"/tickets/\d+/"),
+    "{ticket}": ("/tickets/?view=all", r"/tickets/\d+/"),
     "{interaction}": ("/search/?q=router", r"/interactions/\d+/"),
     "{channel}": ("/admin/crm/channel/", r"/admin/crm/channel/\d+/change/"),
 }

@@ -216,6 +216,9 @@ def take_floor(browser: Browser, album: Album, story: Story) -> None:
         ("queues", "/queues/", None),
         ("tickets", "/tickets/", None),
         ("customers", "/customers/", None),
+        ("companies", "/companies/", None),
+        ("imports", "/imports/", None),
+        ("exports", "/exports/", None),
         ("quarantine", "/deliveries/", None),
         ("search", "/search/?q=invoice", None),
     ]
