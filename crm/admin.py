@@ -1,4 +1,4 @@
-"""Configuration of the floor: people, channels, wrap-up codes, macros, API tokens. Work itself is done on the pages."""
+"""Configuration of the floor: people, channels, wrap-up codes, API tokens. Work itself is done on the pages."""
 
 from typing import Any
 
@@ -28,7 +28,6 @@ from crm.models import (
     ChannelAccount,
     Code,
     Holiday,
-    Macro,
     SlaPolicy,
     StatusName,
     Team,
@@ -309,16 +308,6 @@ class CodeAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict:
         return {} if obj else dict(self.prepopulated_fields)
-
-
-@admin.register(Macro)
-class MacroAdmin(Configuration, admin.ModelAdmin):
-    """Canned replies."""
-
-    list_display = ("name", "slug", "language")
-    list_filter = ("language",)
-    search_fields = ("name", "text")
-    prepopulated_fields = {"slug": ("name",)}
 
 
 @admin.register(ApiToken)

@@ -32,6 +32,16 @@ class ChannelKind(TextChoices):
     WEBHOOK = "webhook"
 
 
+# Characters that a network takes; what is longer is refused there.
+LENGTHS: dict[str, int] = {
+    ChannelKind.X.value: 280,
+    ChannelKind.BLUESKY.value: 300,
+    ChannelKind.MASTODON.value: 500,
+    ChannelKind.INSTAGRAM.value: 2200,
+    ChannelKind.SMS.value: 1600,
+}
+
+
 class Family(TextChoices):
     """Channels that are worked alike: the same offer time, units and presence."""
 
@@ -75,6 +85,10 @@ class Audience(TextChoices):
     PUBLIC = "public"
     PRIVATE = "private"
     INTERNAL = "internal"
+
+
+# Whom an answer can be for.
+ANSWERED = [(Audience.PUBLIC.value, "Public"), (Audience.PRIVATE.value, "Private")]
 
 
 class Direction(TextChoices):
@@ -267,6 +281,20 @@ class CodeKind(TextChoices):
 
     REASON = "reason"
     OUTCOME = "outcome"
+
+
+class MacroReach(TextChoices):
+    """Who may use a macro."""
+
+    EVERYBODY = "everybody"
+    TEAM = "team"
+    OWN = "own"
+
+
+class NoticeKind(TextChoices):
+    """Why somebody is told."""
+
+    MENTION = "mention"
 
 
 class ImportState(TextChoices):

@@ -15,6 +15,7 @@ from crm.access import Permission, may, sees_everything
 from crm.hub import Person, Socket, hub
 from crm.models import ApiToken, Interaction, Message, User
 from crm.secrets import digest
+from crm.services import notices
 
 WHO = 4401
 NOT_YOURS = 4403
@@ -190,3 +191,17 @@ class EventsConsumer(StreamConsumer):
         if not may(person.user, Permission.READ_EVENTS) or not sees_everything(person.user):
             return None
         return self.make(person, stream="events")
+
+
+class NoticesConsumer(StreamConsumer):
+    """`/ws/notices/`: how many notices wait for a person, and each new one as it comes."""
+
+    scope_word = "notices:read"
+
+    def admit(self, person: Person) -> Socket | None:
+        if not may(person.user, Permission.READ_WORK):
+            return None
+        user = person.user
+        return self.make(
+            person, stream=notices.stream_of(user.pk), snapshot=lambda: {"unread": notices.unread(user)}
+        )

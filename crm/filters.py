@@ -43,7 +43,6 @@ from crm.models import (
     Delivery,
     Identity,
     Interaction,
-    Macro,
     Merge,
     Message,
     Team,
@@ -378,20 +377,6 @@ class DeliveryFilter(FilterSet):
 
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
         return queryset.filter(Q(external_id=words) | Q(error__icontains=words))
-
-
-class MacroFilter(FilterSet):
-    """Canned replies."""
-
-    search = SearchFilter(method="find", label="Name or words.")
-    language = CharFilter(max_length=8)
-
-    class Meta:
-        model = Macro
-        fields: list[str] = []
-
-    def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
-        return queryset.filter(Q(name__icontains=words) | Q(text__icontains=words))
 
 
 class TeamFilter(FilterSet):

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from crm.access import Permission, may, sees_everything, work_filter
-from crm.choices import Audience, Role, Sharing, TeamVisibility
+from crm.choices import Audience, MacroReach, Role, Sharing, TeamVisibility
 
 
 class CustomerQuerySet(models.QuerySet):
@@ -78,3 +78,38 @@ class SavedViewQuerySet(models.QuerySet):
             return self.none()
         seen = Q(owner=user.pk) | Q(sharing=Sharing.EVERYBODY)
         return self.filter(seen | Q(sharing=Sharing.TEAM, team=user.team_id) if user.team_id else seen)
+
+
+class MacroQuerySet(models.QuerySet):
+    """Everybody's, one's team's, one's own; who sees everything sees all but other people's own ones."""
+
+    def visible_to(self, user: Any) -> "MacroQuerySet":
+        if not may(user, Permission.READ_WORK):
+            return self.none()
+        mine = Q(reach=MacroReach.EVERYBODY) | Q(owner=user.pk)
+        if sees_everything(user):
+            return self.filter(mine | Q(reach=MacroReach.TEAM))
+        return self.filter(mine | Q(team=user.team_id) if user.team_id else mine)
+
+    def fitting(self, situation: dict[str, str]) -> "MacroQuerySet":
+        """Those whose conditions hold; what is not known of a contact (no topic yet) rules nothing out."""
+        found = self.filter(retired=False)
+        for name, value in situation.items():
+            if value:
+                asked = f"situation__{name}"
+                found = found.filter(Q(**{asked: []}) | Q(**{f"{asked}__contains": [value]}))
+        return found
+
+
+class MacroUseQuerySet(models.QuerySet):
+    """Uses are seen by who may see their contact."""
+
+    def visible_to(self, user: Any) -> "MacroUseQuerySet":
+        return self.filter(work_filter(user, "interaction__"))
+
+
+class NoticeQuerySet(models.QuerySet):
+    """One's own alone, while one may still see what they are about."""
+
+    def visible_to(self, user: Any) -> "NoticeQuerySet":
+        return self.filter(work_filter(user, "interaction__"), user=user.pk)

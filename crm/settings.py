@@ -383,6 +383,7 @@ SPECTACULAR_SETTINGS = {
         "LinkKindEnum": "crm.choices.LinkKind",
         "ClockKindEnum": "crm.choices.ClockKind",
         "AudienceEnum": "crm.choices.Audience",
+        "AnswerAudienceEnum": "crm.choices.ANSWERED",
         "DeliveryStateEnum": "crm.choices.DeliveryState",
         "MessageStateEnum": "crm.choices.MessageState",
         "PresenceStateEnum": "routing.choices.PresenceState",

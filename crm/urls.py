@@ -4,7 +4,19 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from crm.api.base import NotHere
-from crm.views import customers, deliveries, exports, home, imports, interactions, lists, merges, tickets
+from crm.views import (
+    customers,
+    deliveries,
+    exports,
+    home,
+    imports,
+    interactions,
+    lists,
+    macros,
+    merges,
+    notices,
+    tickets,
+)
 
 handler400 = "crm.views.base.bad_request"
 handler403 = "crm.views.base.forbidden"
@@ -30,6 +42,11 @@ pages = [
         interactions.MessageFragment.as_view(),
         name="message",
     ),
+    path("macros/", macros.MacroList.as_view(), name="macros"),
+    path("macros/new/", macros.MacroEditor.as_view(), name="macro-new"),
+    path("macros/<int:pk>/", macros.MacroDetail.as_view(), name="macro"),
+    path("notices/", notices.NoticeList.as_view(), name="notices"),
+    path("notices/<int:pk>/", notices.NoticeOpen.as_view(), name="notice-open"),
     path("imports/", imports.ImportList.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="import"),
     path("exports/", exports.ExportList.as_view(), name="exports"),

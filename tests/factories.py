@@ -25,6 +25,8 @@ from crm.models import (
     Delivery,
     Identity,
     Interaction,
+    Macro,
+    MacroVersion,
     Message,
     Team,
     Ticket,
@@ -283,6 +285,16 @@ def make_mention(channel: Channel | None = None, **fields: Any) -> Mention:
             **fields,
         }
     )
+
+
+def make_macro(**fields: Any) -> Macro:
+    """A macro for everybody with one version; `text`, `texts` and `actions` are the version's."""
+    n = number()
+    words = {"text": "Hello!", "texts": {}, "actions": {}}
+    words |= {name: fields.pop(name) for name in tuple(words) if name in fields}
+    macro = Macro.objects.create(**{"slug": f"macro-{n}", "name": f"Macro {n}", "version": 1, **fields})
+    MacroVersion.objects.create(macro=macro, number=1, **words)
+    return macro
 
 
 def make_codes() -> tuple[Code, Code]:

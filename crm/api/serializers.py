@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from crm.choices import (
-    Audience,
+    ANSWERED,
     ChannelKind,
     ClockKind,
     ClockState,
@@ -27,7 +27,6 @@ from crm.models import (
     Delivery,
     Identity,
     Interaction,
-    Macro,
     Merge,
     Message,
     Order,
@@ -207,10 +206,14 @@ class DeliveryDetailSerializer(DeliverySerializer):
         return bytes(delivery.raw).decode("utf-8", "backslashreplace")
 
 
-class MacroSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Macro
-        fields = ["id", "slug", "name", "language", "text"]
+class CallableSerializer(serializers.Serializer):
+    """Somebody whom a note may call."""
+
+    kind = serializers.ChoiceField(choices=["user", "team"])
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    hint = serializers.CharField(help_text="The team of a person.")
+    insert = serializers.CharField(help_text="What to write in the note.")
 
 
 class EventSerializer(serializers.Serializer):
@@ -400,7 +403,7 @@ class ReplyInput(serializers.Serializer):
     """`audience` left out: the one the customer wrote in."""
 
     text = serializers.CharField(max_length=LONGEST_TEXT)
-    audience = serializers.ChoiceField([Audience.PUBLIC, Audience.PRIVATE], required=False, allow_null=True)
+    audience = serializers.ChoiceField(ANSWERED, required=False, allow_null=True)
 
 
 class NoteInput(serializers.Serializer):

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import companies, lists, viewsets
+from crm.api import companies, lists, macros, notices, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -19,7 +19,8 @@ router.register("messages", viewsets.MessageViewSet, "api-message")
 router.register("tickets", viewsets.TicketViewSet, "api-ticket")
 router.register("channels", viewsets.ChannelViewSet, "api-channel")
 router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
-router.register("macros", viewsets.MacroViewSet, "api-macro")
+router.register("macros", macros.MacroViewSet, "api-macro")
+router.register("notices", notices.NoticeViewSet, "api-notice")
 router.register("teams", viewsets.TeamViewSet, "api-team")
 router.register("users", viewsets.UserViewSet, "api-user")
 

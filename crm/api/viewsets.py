@@ -21,7 +21,6 @@ from crm.models import (
     Delivery,
     Identity,
     Interaction,
-    Macro,
     Merge,
     Message,
     Order,
@@ -37,6 +36,7 @@ from crm.services import (
     matches,
     merges,
     messages,
+    notices,
     search,
     slas,
     streams,
@@ -202,6 +202,22 @@ class InteractionViewSet(ScopedViewSet):
         require(request.user, Permission.NOTE)
         given = self.read_body(serializers.NoteInput)
         return _said(messages.note(interaction, by=request.user, text=given["text"]))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("q", OpenApiTypes.STR, description="How a name begins; empty: the first ones.")
+        ],
+        responses=serializers.CallableSerializer(many=True),
+    )
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def callable(self, request: Request, pk: str) -> Response:
+        """Whom a note may call here: colleagues and teams who may see this contact, with the words that call them."""
+        words = request.query_params.get("q", "")
+        if len(words) > filters.LONGEST_SEARCH or not words.isprintable():
+            raise exceptions.ValidationError(
+                {"q": [f"at most {filters.LONGEST_SEARCH} printable characters"]}
+            )
+        return Response({"results": notices.suggested(words, self.find(), by=request.user)})
 
     @extend_schema(request=serializers.CloseInput, responses=serializers.InteractionSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
@@ -423,21 +439,6 @@ class DeliveryViewSet(ScopedViewSet):
         require(request.user, Permission.REPLAY_DELIVERIES)
         deliveries.replay(delivery.pk)
         return self.shown(self.after(delivery))
-
-
-class MacroViewSet(ScopedViewSet):
-    """Canned replies."""
-
-    noun = "macros"
-    queryset = Macro.objects.all()
-    serializer_class = serializers.MacroSerializer
-    filterset_class = filters.MacroFilter
-    ordering_fields = ("id", "name")
-    ordering = "name"
-    slug_field = "slug"
-
-    def scoped(self) -> QuerySet:
-        return for_workers(self.queryset.all(), self.request.user)
 
 
 class TeamViewSet(ScopedViewSet):

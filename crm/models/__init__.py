@@ -1,15 +1,17 @@
 """The nouns of the floor."""
 
 from crm.models.channels import Brand, Channel, ChannelAccount
-from crm.models.codes import Code, Macro
+from crm.models.codes import Code
 from crm.models.companies import Company, Consent, CustomField, Order, Tag
 from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
 from crm.models.idempotency import IdempotencyKey
 from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
+from crm.models.macros import Macro, MacroUse, MacroVersion
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
+from crm.models.notices import NoteMention, Notice
 from crm.models.saved import SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
@@ -42,10 +44,14 @@ __all__ = [
     "Interaction",
     "LiveEvent",
     "Macro",
+    "MacroUse",
+    "MacroVersion",
     "Merge",
     "Message",
     "MovedRow",
     "NameWord",
+    "NoteMention",
+    "Notice",
     "Order",
     "SavedView",
     "SlaPolicy",

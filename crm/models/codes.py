@@ -1,4 +1,4 @@
-"""Coded lists of wrap-up, and macros."""
+"""Coded lists of wrap-up."""
 
 from django.db import models
 
@@ -18,15 +18,3 @@ class Code(models.Model):
 
     def __str__(self) -> str:
         return self.label
-
-
-class Macro(models.Model):
-    """A canned reply."""
-
-    slug = models.SlugField(unique=True)
-    name = models.CharField(max_length=100)
-    language = models.CharField(max_length=8, default="en")
-    text = models.TextField()
-
-    def __str__(self) -> str:
-        return self.name

@@ -13,13 +13,13 @@ from hashlib import sha256
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from crm import events, rows
+from crm import events, placeholders, rows
 from crm.bus import publish
 from crm.choices import Audience, ChannelKind, Direction, MessageState
 from crm.connectors import base
 from crm.errors import Conflict, DeliveryError, InvalidInput, NotFound
 from crm.models import Customer, Interaction, Message, User
-from crm.services import activities, interactions, streams
+from crm.services import activities, interactions, notices, streams
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,11 @@ def reply(
     """Queue an answer to the customer. The same key again is the same message; with other words it is a Conflict."""
     text = _checked(text)
     audience = _fitting(interaction, audience or interaction.audience)
-    key = _key(by, idempotency_key)
+    if gaps := placeholders.unfilled(text):
+        raise InvalidInput(
+            "The text has gaps.", code="unfilled", errors={"text": f"no value for {', '.join(gaps)}"}
+        )
+    key = key_of(by, idempotency_key) if idempotency_key else secrets.token_hex(32)
     with transaction.atomic():
         # One writer for each person: neither the same key nor the same public text can pass twice side by side.
         Customer.objects.select_for_update(no_key=True).get(pk=interaction.customer_id)
@@ -119,16 +123,18 @@ def reply(
 
 
 def note(interaction: Interaction, *, by: User, text: str) -> Message:
-    """Keep an internal message; it never leaves."""
+    """Keep an internal message; it never leaves. Colleagues and teams called by `@name` are told, if they may see it."""
     text = _checked(text)
     with transaction.atomic():
         interaction = _standing(interaction)
+        called = notices.called_in(text, interaction, by=by)
         message = Message.objects.create(
             channel_id=interaction.channel_id, interaction=interaction, thread=interaction.thread, author=by,
             author_name=_outside_name(by), direction=Direction.NOTE, audience=Audience.INTERNAL, text=text, at=_now(),
         )  # fmt: skip
         activities.record("note.written", by=by, interaction_id=interaction.pk, message=message.pk)
         _tell([message], "note.written")
+        notices.tell(message, called, by=by)
     return message
 
 
@@ -157,11 +163,9 @@ def _fitting(interaction: Interaction, audience: str) -> str:
     return Audience(audience)
 
 
-def _key(by: User, idempotency_key: str | None) -> str:
-    """The message's own key, which the network sees too: drawn from the client's key, or fresh."""
-    if idempotency_key:
-        return sha256(f"{by.pk}:{idempotency_key}".encode("utf-8", "replace")).hexdigest()
-    return secrets.token_hex(32)
+def key_of(by: User, idempotency_key: str) -> str:
+    """The message's own key, which the network sees too, drawn from the client's key."""
+    return sha256(f"{by.pk}:{idempotency_key}".encode("utf-8", "replace")).hexdigest()
 
 
 def _same(known: Message, interaction: Interaction, text: str, audience: str) -> Message:

@@ -15,6 +15,7 @@ from crm.models import (
     Customer,
     Message,
     StatusName,
+    Tag,
     Ticket,
     TicketClock,
     TicketLink,
@@ -336,6 +337,15 @@ def follow(ticket: Ticket, *, by: User, on: bool = True) -> None:
         ticket.followers.add(by)
     else:
         ticket.followers.remove(by)
+
+
+def tag(ticket: Ticket, tags: list[Tag], *, by: User) -> None:
+    """Put words on it, beside those that are there."""
+    there = set(ticket.tags.filter(pk__in=[one.pk for one in tags]).values_list("pk", flat=True))
+    if new := [one for one in tags if one.pk not in there]:
+        with transaction.atomic():
+            ticket.tags.add(*new)
+            _touch(ticket, "ticket.tagged", by, tags=sorted(one.slug for one in new))
 
 
 def add_to_checklist(ticket: Ticket, *, text: str, by: User) -> ChecklistItem:

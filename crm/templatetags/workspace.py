@@ -63,7 +63,7 @@ TASKS = {
     "Channels": ("Brand", "Channel"),
     "Routing": ("Queue",),
     "Targets": ("SlaPolicy", "BusinessCalendar", "Holiday"),
-    "Answering": ("Macro", "Code", "StatusName"),
+    "Answering": ("Code", "StatusName"),
 }
 LINK = re.compile(r"https?://[^\s<>\"'\x00-\x1f]{1,2000}")
 TRAILING = ".,;:!?)]}…"
@@ -200,6 +200,24 @@ def sentiment(value: float | None) -> SafeString:
 def words(code: str) -> str:
     """`waiting_on_us` → `waiting on us`."""
     return str(code or "").replace("_", " ")
+
+
+@register.filter
+def of(found: dict | None, name: str) -> Any:
+    """What stands under a name in a dictionary, or nothing."""
+    return (found or {}).get(name, "")
+
+
+@register.filter
+def lines(found: list[str] | str) -> str:
+    """A list, a line each."""
+    return found if isinstance(found, str) else "\n".join(found)
+
+
+@register.filter
+def commas(found: list[str] | str) -> str:
+    """A list on one line."""
+    return found if isinstance(found, str) else ", ".join(found)
 
 
 @register.filter

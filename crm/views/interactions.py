@@ -5,20 +5,12 @@ from typing import Any
 from django.http import HttpRequest
 
 from crm.access import Permission, find, may
-from crm.choices import Audience, ChannelKind, CodeKind, InteractionStatus
-from crm.models import Code, Interaction, Macro, Message
+from crm.choices import LENGTHS, Audience, CodeKind, InteractionStatus
+from crm.models import Code, Interaction, Message
 from crm.services import context, messages, streams
 from crm.views.base import Page, panels_of
 
 MESSAGES_SHOWN = 200
-# Characters that a network takes; what is longer is refused there.
-LIMITS = {
-    ChannelKind.X: 280,
-    ChannelKind.BLUESKY: 300,
-    ChannelKind.MASTODON: 500,
-    ChannelKind.INSTAGRAM: 2200,
-    ChannelKind.SMS: 1600,
-}
 
 
 class Thread(Page):
@@ -38,7 +30,9 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
     """What `crm/_thread.html` needs; the stream's number is read first, so that nothing can fall between."""
     user = request.user
     seq = streams.current(f"interaction:{interaction.pk}")
-    words = Message.objects.filter(interaction=interaction).select_related("author", "identity")
+    words = Message.objects.filter(interaction=interaction).select_related(
+        "author", "identity", "macro_use__version__macro"
+    )
     can_reply = may(user, Permission.REPLY) and interaction.status == InteractionStatus.OPEN
     codes = list(Code.objects.filter(retired=False).order_by("label"))
     return {
@@ -48,8 +42,8 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
         "can_reply": can_reply,
         "can_switch": interaction.audience == Audience.PUBLIC
         and interaction.channel.kind in messages.TAKES_PRIVATE,
-        "limit": LIMITS.get(interaction.channel.kind),
-        "macros": Macro.objects.order_by("name") if can_reply else (),
+        "limit": LENGTHS.get(interaction.channel.kind),
+        "has_macros": can_reply,
         "reasons": [code for code in codes if code.kind == CodeKind.REASON],
         "outcomes": [code for code in codes if code.kind == CodeKind.OUTCOME],
         **panels_of([interaction.pk], user)[interaction.pk],
@@ -75,7 +69,7 @@ class MessageFragment(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         visible = Message.objects.visible_to(request.user).select_related(
-            "author", "identity", "interaction__channel__brand"
+            "author", "identity", "interaction__channel__brand", "macro_use__version__macro"
         )
         message = find(visible, pk=kwargs["message"], interaction=kwargs["pk"])
         return {"message": message, "interaction": message.interaction}

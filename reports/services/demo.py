@@ -40,7 +40,7 @@ from crm.models import (
     Ticket,
     User,
 )  # fmt: skip
-from crm.services import deliveries, messages
+from crm.services import deliveries, macros, messages
 from reports import scenarios
 from reports.models import Board
 from routing.choices import PresenceState
@@ -83,7 +83,7 @@ def seed() -> dict[str, int]:
             fields = {name: one[name] for name in ("name", "topics", "targets", "goal", "is_fallback")}
             Queue.objects.get_or_create(slug=one["slug"], defaults={**fields, "team": teams[one["team"]]})
         channels = {one["slug"]: _channel(one, brands) for one in centre["channels"]}
-        _codes(centre)
+        _codes(centre, users["admin@example.com"])
         _promises()
         for slug, title, families in (
             ("floor", "Customer care, today", []),
@@ -173,14 +173,20 @@ def _channel(one: dict, brands: dict[str, Brand]) -> Channel:
     return channel
 
 
-def _codes(centre: dict) -> None:
+def _codes(centre: dict, by: User) -> None:
     for kind in CodeKind.values:
         for one in centre["codes"][kind]:
             Code.objects.get_or_create(kind=kind, code=one["code"], defaults={"label": one["label"]})
     for one in centre["macros"]:
-        Macro.objects.get_or_create(
-            slug=one["slug"], defaults={"name": one["name"], "language": one["language"], "text": one["text"]}
-        )
+        _macro(one, by)
+
+
+def _macro(one: dict, by: User) -> None:
+    if Macro.objects.filter(slug=one["slug"]).exists():
+        return
+    words = {name: one[name] for name in ("slug", "name", "text", "texts", "actions") if name in one}
+    situation = {"languages": [one["language"]], **one.get("situation", {})}
+    macros.create({**words, "situation": situation}, by=by)
 
 
 def _customer(one: dict, brands: dict, channels: dict, users: dict[str, User]) -> None:

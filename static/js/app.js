@@ -3,6 +3,7 @@
 import "./connection.js";
 import "./keyboard.js";
 import "./palette.js";
+import "./elements/notice-bell.js";
 import "./elements/relative-time.js";
 import "./elements/presence-switch.js";
 

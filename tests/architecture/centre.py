@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
-from crm.models import ApiToken, Company, CustomField, Export, Interaction, Macro, Tag, Ticket, User
+from crm.models import ApiToken, Company, CustomField, Export, Interaction, Notice, Tag, Ticket, User
 from crm.secrets import digest, new_token
 from crm.services import exports, imports, merges, tickets, views
 from reports.models import Board
@@ -36,8 +36,8 @@ def build() -> Centre:
     stranger = make.make_agent(make.make_user(team=theirs, name=CANARY))
     return Centre(
         users,
-        own={**shared, **_things(ours, agents["G"])},
-        foreign={**shared, **_things(theirs, stranger, secret=CANARY)},
+        own={**shared, **_things(ours, agents["G"]), "notice": _notice(users["A"])},
+        foreign={**shared, **_things(theirs, stranger, secret=CANARY), "notice": 0},
     )
 
 
@@ -59,7 +59,6 @@ def _shared() -> dict[str, object]:
         "nothing": "nothing",
         "channel": channel.pk,
         "delivery": make.make_delivery(channel, state=DeliveryState.QUARANTINED, error="no author").pk,
-        "macro": Macro.objects.create(slug=f"m-{make.number()}", name="Hello", text="Hello!").pk,
         "skill": Skill.objects.create(code=f"s-{make.number()}", name="Billing").pk,
         "mention": make.make_mention(channel).pk,
         "company": Company.objects.create(name="Acme").pk,
@@ -68,6 +67,11 @@ def _shared() -> dict[str, object]:
         "double": make.make_customer().pk,
         "merge": merges.merge(make.make_customer(), make.make_customer(), by=None).pk,
     }
+
+
+def _notice(user: User) -> int:
+    """Somebody called the administrator in a note."""
+    return Notice.objects.create(user=user, interaction=make.make_interaction(), by=make.make_user()).pk
 
 
 def _files(asker: User) -> dict[str, object]:
@@ -114,6 +118,7 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
         "assignment": held.pk,
         "waiting": waiting.pk,
         "offer": offered.pk,
+        "macro": make.make_macro(reach="team", team=team, text=secret).pk,
     }
 
 

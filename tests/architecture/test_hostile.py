@@ -541,11 +541,13 @@ def test_no_frame_breaks_a_socket(running, caplog):
     walked = [
         ("/ws/desk/", agent),
         (f"/ws/interactions/{thread}/", agent),
+        ("/ws/notices/", agent),
         ("/ws/events/", auditor),
         ("/ws/boards/floor/", auditor),
     ]
     assert len(walked) == len(table.SOCKETS)
     streams_of = {"/ws/desk/": f"desk:{centre.users['G'].pk}", walked[1][0]: f"interaction:{thread}"}
+    streams_of["/ws/notices/"] = f"notices:{centre.users['G'].pk}"
 
     async def story():
         for path, who in walked:

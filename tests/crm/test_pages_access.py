@@ -31,6 +31,9 @@ def things():
         "double": make.make_customer(name="<b>order</b>").pk,
         "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
         "export": 1,
+        "macro": make.make_macro(
+            name="<b>order</b>", text="<script>alert(1)</script><b>order", texts={"x": "<author>"}
+        ).pk,
     }
 
 

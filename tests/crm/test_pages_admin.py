@@ -11,7 +11,7 @@ from tests import factories as make
 pytestmark = pytest.mark.django_db
 
 MODELS = (
-    "crm/user", "crm/team", "crm/brand", "crm/channel", "crm/code", "crm/macro", "crm/apitoken", "routing/queue",
+    "crm/user", "crm/team", "crm/brand", "crm/channel", "crm/code", "crm/apitoken", "routing/queue",
     "routing/skill", "routing/agent", "reports/board",
 )  # fmt: skip
 

@@ -1,6 +1,8 @@
 // <message-composer>: says who will read it, keeps the draft, sends once.
 
-import { newKey, post } from "../http.js";
+import { newKey, post, read } from "../http.js";
+import { icon } from "../marks.js";
+import { ComposerMenu } from "./composer-menu.js";
 
 const PLACES = { reply: "replies", note: "notes" };
 
@@ -20,7 +22,19 @@ class MessageComposer extends HTMLElement {
       if (event.key === "Escape") this.text.blur();
     });
     this.addEventListener("click", (event) => this.clicked(event));
-    this.querySelector('[data-act="macro"]')?.addEventListener("change", (event) => this.insert(event.target));
+    this.menu = new ComposerMenu(this.text, this.querySelector(".suggest"), {
+      "/": {
+        when: () => this.mode === "reply",
+        empty: "No macro fits here.",
+        load: (words) => this.macros(words),
+        choose: (macro, from, to) => this.useMacro(macro, from, to),
+      },
+      "@": {
+        when: () => this.mode === "note",
+        load: (words) => this.people(words),
+        choose: (one, from, to) => this.put(`${one.insert} `, from, to),
+      },
+    });
     this.onKey = (event) => this.key(event);
     document.addEventListener("key", this.onKey);
     this.draw();
@@ -45,14 +59,14 @@ class MessageComposer extends HTMLElement {
   }
 
   changed() {
-    this.drafts[this.mode] = { text: this.text.value, key: newKey() };
+    this.drafts[this.mode] = { ...this.drafts[this.mode], text: this.text.value, key: newKey() };
     this.keep();
     this.draw();
   }
 
   keep() {
     const draft = this.drafts[this.mode];
-    if (draft.text) localStorage.setItem(this.place(this.mode), JSON.stringify(draft));
+    if (draft.text || draft.macro) localStorage.setItem(this.place(this.mode), JSON.stringify(draft));
     else localStorage.removeItem(this.place(this.mode));
   }
 
@@ -64,8 +78,11 @@ class MessageComposer extends HTMLElement {
     for (const part of this.querySelectorAll("[data-says]")) part.hidden = part.dataset.says !== says;
     for (const button of this.querySelectorAll("[data-mode]")) button.setAttribute("aria-pressed", String(button.dataset.mode === this.mode));
     this.querySelector('[data-act="switch"]')?.setAttribute("aria-pressed", String(this.audience !== this.dataset.audience));
-    this.querySelector('[data-part="verb"]').textContent = { public: "Send publicly", private: "Send", internal: "Save note" }[says];
-    this.text.placeholder = says === "internal" ? "A note for colleagues…" : this.dataset.placeholder;
+    const acts = this.mode === "reply" ? this.drafts.reply.macro : null;
+    const verb = { public: "Send publicly", private: "Send", internal: "Save note" }[says];
+    this.querySelector('[data-part="verb"]').textContent = acts?.acts.length && !this.text.value.trim() ? "Only do it" : verb;
+    this.drawActs(acts);
+    this.text.placeholder = says === "internal" ? "A note for colleagues… @ calls one or a team" : this.dataset.placeholder;
     const count = this.querySelector('[data-part="count"]');
     const length = [...this.text.value].length;
     const limit = this.mode === "reply" ? this.limit : 0;
@@ -84,6 +101,9 @@ class MessageComposer extends HTMLElement {
   clicked(event) {
     const mode = event.target.closest("[data-mode]")?.dataset.mode;
     if (mode) this.take(mode);
+    if (event.target.closest('[data-act="macros"]')) this.menu.openAt("/");
+    const drop = event.target.closest("[data-drop]")?.dataset.drop;
+    if (drop) this.leaveOut(drop);
     if (event.target.closest('[data-act="switch"]')) {
       this.audience = this.audience === "public" ? "private" : "public";
       this.take("reply");
@@ -97,12 +117,69 @@ class MessageComposer extends HTMLElement {
     this.take(mode);
   }
 
-  insert(select) {
-    if (!select.value) return;
-    this.text.setRangeText(select.value, this.text.selectionStart, this.text.selectionEnd, "end");
-    select.value = "";
+  // ---- macros: their words come into the text, their acts stand below it and run with the answer
+
+  async macros(words) {
+    this.fitting ??= (await read(`/api/v1/macros/?interaction=${this.dataset.interaction}&ordering=-uses&page_size=200`)).results;
+    const wanted = words.toLowerCase();
+    const found = this.fitting.filter((one) => one.name.toLowerCase().includes(wanted) || one.slug.includes(wanted));
+    return found.map((one) => ({ ...one, label: one.name, hint: one.slug }));
+  }
+
+  async people(words) {
+    const { results } = await read(`/api/v1/interactions/${this.dataset.interaction}/callable/?q=${encodeURIComponent(words)}`);
+    return results.map((one) => ({ ...one, label: one.name }));
+  }
+
+  put(words, from, to) {
+    this.text.setRangeText(words, from, to, "end");
     this.changed();
     this.text.focus();
+  }
+
+  async useMacro({ id }, from, to) {
+    let seen;
+    try {
+      seen = await post(`/api/v1/macros/${id}/preview/`, { interaction: Number(this.dataset.interaction) });
+    } catch (problem) {
+      return this.complain(`The macro could not be read: ${problem.message}`);
+    }
+    const acts = seen.acts.filter((act) => !act.problem);
+    this.drafts.reply.macro = { id, name: seen.name, version: seen.version, acts, without: seen.acts.filter((act) => act.problem).map((act) => act.do) };
+    this.put(seen.text, from, to);
+    this.complain(seen.missing.length ? `No value for ${seen.missing.join(", ")}: write it yourself before you send.` : "");
+    const gap = this.text.value.indexOf("{{");
+    if (seen.missing.length && gap >= 0) this.text.setSelectionRange(gap, this.text.value.indexOf("}}", gap) + 2);
+  }
+
+  drawActs(macro) {
+    const place = this.querySelector('[data-part="acts"]');
+    place.hidden = !macro;
+    if (!macro) return;
+    place.querySelector('[data-part="macro"]').textContent = macro.acts.length ? `${macro.name}, with the answer:` : macro.name;
+    place.querySelector("ul").replaceChildren(...macro.acts.map((act) => this.act(act)));
+  }
+
+  act({ do: name, says }) {
+    const chip = document.createElement("li");
+    chip.className = "chip";
+    const drop = document.createElement("button");
+    drop.type = "button";
+    drop.dataset.drop = name;
+    drop.setAttribute("aria-label", `Leave out: ${says}`);
+    drop.append(icon("x"));
+    chip.append(says, drop);
+    return chip;
+  }
+
+  /** Leave one act out, or the whole macro; the words that it brought stay. */
+  leaveOut(name) {
+    const macro = this.drafts.reply.macro;
+    this.drafts.reply.key = newKey();
+    if (name === "*") delete this.drafts.reply.macro;
+    else Object.assign(macro, { acts: macro.acts.filter((act) => act.do !== name), without: [...macro.without, name] });
+    this.keep();
+    this.draw();
   }
 
   complain(message) {
@@ -114,7 +191,8 @@ class MessageComposer extends HTMLElement {
   async send() {
     const text = this.text.value.trim();
     const button = this.querySelector('[data-testid="send"]');
-    if (!text || button.disabled) return;
+    const macro = this.mode === "reply" ? this.drafts.reply.macro : null;
+    if ((!text && !macro?.acts.length) || button.disabled) return;
     if (this.mode === "reply" && this.limit && [...text].length > this.limit) return this.complain(`Too long for this network: at most ${this.limit} characters.`);
     const mode = this.mode;
     const draft = this.drafts[mode];
@@ -122,9 +200,11 @@ class MessageComposer extends HTMLElement {
     this.complain("");
     button.disabled = true;
     try {
-      const body = mode === "reply" ? { text, audience: this.audience } : { text };
-      const message = await post(`/api/v1/interactions/${this.dataset.interaction}/${PLACES[mode]}/`, body, draft.key);
-      this.sent(mode, draft, message);
+      const said = mode === "reply" && text ? { text, audience: this.audience } : text ? { text } : {};
+      const message = macro
+        ? await post(`/api/v1/macros/${macro.id}/use/`, { interaction: Number(this.dataset.interaction), version: macro.version, without: macro.without, ...said }, draft.key)
+        : await post(`/api/v1/interactions/${this.dataset.interaction}/${PLACES[mode]}/`, said, draft.key);
+      this.sent(mode, draft, macro ? { id: message.message } : message);
     } catch (problem) {
       this.complain(problem instanceof TypeError ? "No connection. Your text is kept; send again when it is back." : `Not sent: ${problem.message}`);
     } finally {
@@ -140,7 +220,7 @@ class MessageComposer extends HTMLElement {
       if (this.mode === mode) this.text.value = "";
     }
     this.draw();
-    this.dispatchEvent(new CustomEvent("written", { bubbles: true, detail: message?.id ?? message?.message?.id }));
+    if (message?.id) this.dispatchEvent(new CustomEvent("written", { bubbles: true, detail: message.id }));
   }
 }
 
