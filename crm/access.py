@@ -28,6 +28,10 @@ class Permission(StrEnum):
     REPLAY_DELIVERIES = "replay_deliveries"
     DELIVER = "deliver"
     READ_EVENTS = "read_events"  # the feed: only for who may see everything
+    SEE_PRIVACY = "see_privacy"  # holds, erasures and their proofs, retention
+    HOLD = "hold"  # keep a record from being erased
+    ERASE = "erase"  # erase or anonymise a person, set what is kept how long
+    EXPORT_PERSON = "export_person"  # all that is held on one person
     CONFIGURE = "configure"
     PLAY_DEMO = "play_demo"
 
@@ -38,7 +42,8 @@ _AGENT = {
 }  # fmt: skip
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,
-    Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT,
+    Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT, Permission.SEE_PRIVACY, Permission.HOLD,
+    Permission.EXPORT_PERSON,
 }  # fmt: skip
 
 GRANTS: dict = {
@@ -51,7 +56,7 @@ GRANTS: dict = {
     },
     Role.AUDITOR: {
         Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES,
-        Permission.READ_EVENTS, Permission.EXPORT,
+        Permission.READ_EVENTS, Permission.EXPORT, Permission.SEE_PRIVACY,
     },
     Role.API_CLIENT: {
         Permission.READ_CUSTOMERS, Permission.READ_WORK, Permission.DELIVER, Permission.READ_DELIVERIES, Permission.READ_EVENTS,

@@ -125,6 +125,7 @@ class DeliveryOutcome(TextChoices):
     OWN = "own"
     REPOST = "repost"
     UPDATE = "update"
+    ERASED = "erased"  # of somebody who was erased: turned away
 
 
 class InteractionStatus(TextChoices):
@@ -342,3 +343,26 @@ class Sharing(TextChoices):
     PRIVATE = "private", "only me"
     TEAM = "team", "my team"
     EVERYBODY = "everybody"
+
+
+class ErasureWay(TextChoices):
+    """What becomes of a person's record."""
+
+    ERASE = "erase"
+    ANONYMISE = "anonymise"  # the same, but facts that name nobody stay
+
+
+class ErasureWhy(TextChoices):
+    """Why a record goes; a code, so that the proof names nobody."""
+
+    REQUEST = "request", "The person asked for it"
+    CONSENT = "consent", "Consent was taken back"
+    RETENTION = "retention", "Kept long enough"
+    UNLAWFUL = "unlawful", "It should not have been kept"
+
+
+class ErasureState(TextChoices):
+    """From the promise to the proof."""
+
+    WAITING = "waiting"
+    DONE = "done"

@@ -95,3 +95,10 @@ class ExportAsked(Fact):
     """A list waits to be written to a file."""
 
     export_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureAsked(Fact):
+    """A person's record waits to be erased."""
+
+    erasure_id: int

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from crm.access import Permission, may, sees_everything, work_filter
 from crm.choices import Audience, MacroReach, Role, Sharing, TeamVisibility
@@ -113,3 +114,21 @@ class NoticeQuerySet(models.QuerySet):
 
     def visible_to(self, user: Any) -> "NoticeQuerySet":
         return self.filter(work_filter(user, "interaction__"), user=user.pk)
+
+
+class LegalHoldQuerySet(models.QuerySet):
+    """Holds are seen by who may set them or must mind them."""
+
+    def visible_to(self, user: Any) -> "LegalHoldQuerySet":
+        return self.all() if may(user, Permission.SEE_PRIVACY) else self.none()
+
+    def standing(self) -> "LegalHoldQuerySet":
+        """Those that hold now."""
+        return self.filter(Q(until=None) | Q(until__gt=Now()), lifted_at=None)
+
+
+class ErasureQuerySet(models.QuerySet):
+    """Proofs are seen by who answers for them."""
+
+    def visible_to(self, user: Any) -> "ErasureQuerySet":
+        return self.all() if may(user, Permission.SEE_PRIVACY) else self.none()

@@ -6,7 +6,7 @@ from kombu.exceptions import OperationalError
 
 from crm import tasks
 from crm.bus import after
-from crm.events import ExportAsked, ImportPromised, MessageQueued
+from crm.events import ErasureAsked, ExportAsked, ImportPromised, MessageQueued
 
 log = logging.getLogger(__name__)
 
@@ -42,3 +42,12 @@ def write_them(facts: tuple[ExportAsked, ...]) -> None:
         except (OperationalError, OSError) as error:
             log.warning("not handed to a worker", extra={"export": fact.export_id, "error": str(error)})
             return
+
+
+@after(ErasureAsked)
+def erase_them(facts: tuple[ErasureAsked, ...]) -> None:
+    """Hand erasures to a worker, all of them to one; without a broker they wait for the sweep."""
+    try:
+        tasks.erase.delay()
+    except (OperationalError, OSError) as error:
+        log.warning("not handed to a worker", extra={"erasures": len(facts), "error": str(error)})

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import audit, exports, imports, matches, messages, slas, streams, tickets
+from crm.services import audit, erasures, exports, imports, matches, messages, slas, streams, tickets
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -29,8 +29,16 @@ def sweep() -> None:
     messages.settle()
     for import_id in imports.due():
         read_in.apply_async((import_id,), expires=SWEEP_SECONDS)
+    if erasures.due():
+        erase.apply_async(expires=SWEEP_SECONDS)
     for export_id in exports.due():
         write_out.apply_async((export_id,), expires=SWEEP_SECONDS)
+
+
+@shared_task
+def erase() -> None:
+    """Erase the people whose erasure was promised. Two at once do each person once."""
+    erasures.work()
 
 
 @shared_task

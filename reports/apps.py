@@ -13,4 +13,5 @@ class ReportsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to the apps below."""
+        import_module("reports.personal")
         import_module("reports.reactions")

@@ -29,4 +29,5 @@ class SocialcareConfig(AppConfig):
         judging.register(import_module("socialcare.services.judge").judge)
         filters = import_module("socialcare.filters")
         import_module("socialcare.services.exports").register(filters.MentionFilter)
+        import_module("socialcare.personal")
         import_module("socialcare.reactions")

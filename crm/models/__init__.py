@@ -12,6 +12,7 @@ from crm.models.macros import Macro, MacroUse, MacroVersion
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
+from crm.models.privacy import ErasedKey, Erasure, LegalHold
 from crm.models.saved import SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
@@ -34,6 +35,8 @@ __all__ = [
     "CustomField",
     "Customer",
     "Delivery",
+    "ErasedKey",
+    "Erasure",
     "Export",
     "Holiday",
     "IdempotencyKey",
@@ -42,6 +45,7 @@ __all__ = [
     "ImportMade",
     "ImportRow",
     "Interaction",
+    "LegalHold",
     "LiveEvent",
     "Macro",
     "MacroUse",

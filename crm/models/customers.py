@@ -58,6 +58,9 @@ class Customer(models.Model):
         help_text="Found to be this one; an empty shell until that is undone.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then nobody stands behind this record."
+    )
 
     objects = CustomerQuerySet.as_manager()
 

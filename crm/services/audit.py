@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Iterator
 from datetime import UTC
 from hashlib import sha256
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -78,6 +79,75 @@ def verify() -> dict:
     return {"lines": expected - 1, "unsealed": unsealed, "broken": broken, "problems": problems[:SHOWN]}
 
 
+# --- Erasing words from lines that are sealed
+
+# What may stay of a line: numbers, and what is one of a few words of ours.
+_CODES = {
+    "status", "state", "verdict", "kind", "trust", "purpose", "queue", "list", "format", "outcome", "due", "fields", "way",
+    "why", "topic", "macro", "acts",
+}  # fmt: skip
+
+
+def erase(ids: list[int]) -> int:
+    """Take people's words out of sealed lines, in the caller's transaction; returns how many lines lost some.
+
+    A line's place, time, actor, verb and links stay, and the half of its seal to which the next line is chained. In place
+    of the words stands that half with a second seal over what is left: only who has the key can make it, so that a line
+    which somebody else emptied is found like any other change. A line that was tampered with before stays a finding.
+    """
+    if not ids:
+        return 0
+    while seal_new():
+        pass
+    key, changed = _key(), []
+    with rows.serialised("earshot.audit"):
+        for line in rows.dicts(f"{_LINES} WHERE id = ANY(%s) ORDER BY id", (ids,)):
+            data = rows.from_json(line["data"])
+            plain = _without_words(data)
+            if _second(data) or plain == data:
+                continue
+            was = hmac.new(key, _said(line["seq"], line, data), sha256).hexdigest()
+            true = hmac.compare_digest(was, line["seal"][:HALF])
+            mark = was + _reseal(key, line["seq"], line, plain, was) if true else "0" * 2 * HALF
+            changed.append((line["id"], rows.as_json({**plain, "erased": mark})))
+        if changed:
+            rows.run(
+                "UPDATE crm_activity a SET data = n.data FROM unnest(%s::bigint[], %s::jsonb[]) AS n(id, data) WHERE a.id = n.id",
+                tuple(map(list, zip(*changed, strict=True))),
+            )
+    return len(changed)
+
+
+def _without_words(data: Any) -> dict:
+    return {
+        name: value if name in _CODES and isinstance(value, str | list) else _numbers(value)
+        for name, value in data.items()
+    }
+
+
+def _numbers(value: object) -> object:
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, list):
+        return [_numbers(one) for one in value]
+    if isinstance(value, dict):
+        return {name: inner for name, inner in value.items() if isinstance(inner, int | float | None)}
+    return value
+
+
+def _second(data: Any) -> str:
+    """What stands in a line instead of its words, if anything does."""
+    mark = data.get("erased") if isinstance(data, dict) else None
+    return mark if isinstance(mark, str) and len(mark) == 2 * HALF else ""
+
+
+def _reseal(key: bytes, seq: int, line: dict, plain: dict, was: str) -> str:
+    return hmac.new(key, b"erased:" + was.encode() + _said(seq, line, plain), sha256).hexdigest()
+
+
+# --- Walking
+
+
 def _walk() -> Iterator[dict]:
     after = 0
     while page := rows.dicts(f"{_LINES} WHERE seq > %s ORDER BY seq, id LIMIT %s", (after, BATCH)):
@@ -111,12 +181,26 @@ def _key() -> bytes:
 
 def _seal(key: bytes, seq: int, previous: str, line: dict) -> str:
     """Two halves: over the line itself, and over that and the seal before it."""
+    own = _own(key, seq, line)
+    return own + hmac.new(key, f"{previous}:{own}".encode(), sha256).hexdigest()
+
+
+def _own(key: bytes, seq: int, line: dict) -> str:
+    """The half over the line; of an erased one the half that it had, if the second seal says that it is so."""
+    data = rows.from_json(line["data"])
+    if isinstance(data, dict) and (mark := _second(data)):
+        plain = {name: value for name, value in data.items() if name != "erased"}
+        was = mark[:HALF]
+        return was if hmac.compare_digest(_reseal(key, seq, line, plain, was), mark[HALF:]) else "0" * HALF
+    return hmac.new(key, _said(seq, line, data), sha256).hexdigest()
+
+
+def _said(seq: int, line: dict, data: object) -> bytes:
     said = [
         seq, line["at"].astimezone(UTC).isoformat(), line["actor_id"], line["verb"], line["customer_id"],
-        line["ticket_id"], line["interaction_id"], rows.from_json(line["data"]), line["source"],
+        line["ticket_id"], line["interaction_id"], data, line["source"],
     ]  # fmt: skip
-    own = hmac.new(key, orjson.dumps(said, option=orjson.OPT_SORT_KEYS), sha256).hexdigest()
-    return own + hmac.new(key, f"{previous}:{own}".encode(), sha256).hexdigest()
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
 def _head(key: bytes, seq: int, seal: str) -> str:

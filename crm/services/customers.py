@@ -52,11 +52,13 @@ def edit(customer: Customer, changes: dict, *, by: User) -> Customer:
         if not changed:
             return customer
         plain = [name for name in changed if name != "tags"]
+        old_words = search.words_of([customer.name]) if "name" in changed else []
         for name in plain:
             setattr(customer, name, changes[name])
         customer.save(update_fields=plain)
         if "name" in changed:
             search.learn([customer.name])
+            search.forget(old_words)
         _record("customer.edited", customer, by, fields=changed)
     return customer
 

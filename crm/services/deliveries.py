@@ -16,7 +16,7 @@ from crm.connectors import base, items
 from crm.connectors.base import Inbound
 from crm.errors import Conflict
 from crm.models import Channel, Delivery
-from crm.services import arrivals, interactions
+from crm.services import arrivals, erased, interactions
 
 log = logging.getLogger(__name__)
 
@@ -295,6 +295,7 @@ def _placed(judgement: judging.Judgement, headed: int) -> judging.Judgement:
 
 def _write(inbounds: list[Inbound]) -> None:
     """Everything that a list of deliveries becomes, in the caller's transaction."""
+    inbounds, away = erased.turn_away(inbounds)
     rest = arrivals.sort_out(inbounds)
     groups: dict[base.Taker, list[Inbound]] = {}
     for one in rest:
@@ -305,7 +306,7 @@ def _write(inbounds: list[Inbound]) -> None:
     changes = [one for one in inbounds if one.item.event != Event.CREATED]
     if changes:
         arrivals.apply_changes(changes)
-    done = sorted(inbounds, key=lambda one: one.delivery_id)
+    done = sorted([*inbounds, *away], key=lambda one: one.delivery_id)
     rows.run(
         "UPDATE crm_delivery d SET state = 'done', done_at = now(), outcome = n.outcome, interaction_id = n.interaction_id, "
         "error = '' FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS n(id, outcome, interaction_id) WHERE d.id = n.id",
@@ -315,6 +316,7 @@ def _write(inbounds: list[Inbound]) -> None:
             [one.interaction_id for one in done],
         ),
     )
+    erased.empty(away)
 
 
 def _count(inbounds: list[Inbound]) -> None:

@@ -25,7 +25,7 @@ from crm.access import Permission, find, require
 from crm.bus import publish
 from crm.choices import ExportFormat, ExportState
 from crm.errors import DomainError, InvalidInput, NotFound
-from crm.models import Activity, Customer, Export, Interaction, Ticket, User
+from crm.models import Activity, Customer, Erasure, Export, Interaction, Ticket, User
 from crm.spreadsheets import MOST_ROWS, write_csv, write_xlsx
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 1_000  # rows; more are a file made in the background
 CHUNK = 1_000  # rows read at once
 KEPT_DAYS = 7
+WITHDRAWN = "Somebody in it was erased since. Ask for the list again."
 ORPHAN_HOURS = 24  # after which a file that no row knows goes
 MIME = {
     "csv": "text/csv; charset=utf-8",
@@ -200,12 +201,17 @@ def work(export_id: int) -> None:
         kept = Export.objects.filter(pk=export_id, state=ExportState.WAITING).select_related("by").first()
         if kept is None or not mine:
             return
+        started = timezone.now()
         try:
             kept.rows = _make(kept)
             kept.state = ExportState.DONE
         except (DomainError, ValueError) as error:
             kept.state, kept.error = ExportState.FAILED, (str(error) or "It cannot be made.")[:200]
         kept.done_at = timezone.now()
+        # Whoever was erased meanwhile may stand in it: it is written anew by the next who looks.
+        if Erasure.objects.filter(done_at__gte=started).exists():
+            path_of(kept).unlink(missing_ok=True)
+            return
         if not Export.objects.filter(pk=kept.pk).exists():
             path_of(kept).unlink(missing_ok=True)
             return
@@ -256,6 +262,21 @@ def fetch(export_id: int, *, by: User) -> tuple[str, str, Path]:
     if not path.is_file():
         raise NotFound("The file is gone.")
     return f"{kept.noun}-{kept.done_at:%Y-%m-%d}.{kept.form}", MIME[kept.form], path
+
+
+def withdraw(named: Sequence[int] = ()) -> list[int]:
+    """Every file written until now goes, as somebody in it was erased; lists that were narrowed to him (`named`) go whole.
+
+    In the eraser's transaction. Returns which. A file that is being written at this moment is written anew (`work`).
+    """
+    written = Export.objects.filter(state=ExportState.DONE).exclude(pk__in=named)
+    gone = list(Export.objects.filter(pk__in=named)) + list(written)
+    for kept in gone:
+        path_of(kept).unlink(missing_ok=True)
+        path_of(kept).with_suffix(".part").unlink(missing_ok=True)
+    Export.objects.filter(pk__in=named).delete()
+    written.update(state=ExportState.FAILED, error=WITHDRAWN)
+    return [kept.pk for kept in gone]
 
 
 def goes_at(kept: Export) -> Any:

@@ -15,8 +15,9 @@ from django.db import OperationalError, models, transaction
 
 from crm import events, rows
 from crm.bus import publish
+from crm.choices import ErasureState
 from crm.errors import Conflict, InvalidInput, NotFound
-from crm.models import Activity, Customer, Merge, MovedRow, Ticket, TicketMerge, User
+from crm.models import Activity, Customer, Erasure, Merge, MovedRow, Ticket, TicketMerge, User
 from crm.services import interactions, streams, tickets
 
 # What of two customers may differ, and whom a merge asks about.
@@ -129,6 +130,19 @@ def _says(value: object) -> bool:
     return value not in ("", None, False)
 
 
+_FAMILY = """
+WITH RECURSIVE merged(id) AS (
+    SELECT %s::bigint UNION SELECT c.id FROM merged m JOIN crm_merge g ON g.survivor_id = m.id AND g.undone_at IS NULL
+        JOIN crm_customer c ON c.id = g.merged_id AND c.merged_into_id = m.id
+) SELECT id FROM merged ORDER BY id
+"""
+
+
+def family(customer_id: int) -> list[int]:
+    """A customer and all who were merged into it, also through others."""
+    return [row[0] for row in rows.run(_FAMILY, (customer_id,))]
+
+
 def holder_of(customer: Customer) -> Customer:
     """Who answers for a customer now: itself, or the last one it was merged into."""
     while customer.merged_into_id is not None:
@@ -165,6 +179,7 @@ def _merge(survivor_id: int, other_id: int, by: User | None, take: set[str], sco
                 raise Conflict(
                     "It is part of another customer already.", code="already_merged", into=one.merged_into_id
                 )
+            _refuse_erased(one)
         step = Merge.objects.create(
             survivor=survivor, merged=other, fields=_take(survivor, other, take), score=score, by=by
         )
@@ -176,6 +191,12 @@ def _merge(survivor_id: int, other_id: int, by: User | None, take: set[str], sco
         _record(step, by, "customer.merged", "customer.merged_into")
         _say(step, survivor.pk, "customer.merged")
     return step
+
+
+def _refuse_erased(customer: Customer) -> None:
+    """Whose record is gone, or about to go, is not made another one."""
+    if customer.erased_at or Erasure.objects.filter(customer=customer, state=ErasureState.WAITING).exists():
+        raise Conflict("This record is erased, or about to be.", code="erased")
 
 
 def _both(*ids: int) -> list[Customer]:
@@ -259,6 +280,7 @@ def _undo(step_id: int, by: User | None) -> Merge:
             raise Conflict("It was undone already.", code="already_undone")
         # Later the survivor itself may have become part of another: the rows are there now.
         holder, survivor, other = _both(holder_of(step.survivor).pk, step.survivor_id, step.merged_id)
+        _refuse_erased(holder)
         for link in _links():
             _move_back(link, step, holder.pk)
         _forget(step)

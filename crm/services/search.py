@@ -90,11 +90,11 @@ CROSS JOIN LATERAL (
 ) i JOIN crm_customer c ON c.id = i.customer_id
 """
 
-_LEARN = """
-INSERT INTO crm_nameword (word)
+_WORDS = """
 SELECT DISTINCT w FROM unnest(%s::text[]) AS n(name), unnest(tsvector_to_array(to_tsvector('simple', left(n.name, 200)))) AS w
-WHERE length(w) BETWEEN 3 AND 60 AND w !~ '[0-9]' ORDER BY w ON CONFLICT DO NOTHING RETURNING word
+WHERE length(w) BETWEEN 3 AND 60 AND w !~ '[0-9]' ORDER BY w
 """
+_LEARN = f"INSERT INTO crm_nameword (word) {_WORDS} ON CONFLICT DO NOTHING RETURNING word"  # noqa: S608 - our own words
 
 _FORGET = """
 DELETE FROM crm_nameword n WHERE n.word = ANY(%s) AND NOT EXISTS (
@@ -148,6 +148,11 @@ def search(words: str, *, by: User, kinds: Collection[str] = KINDS) -> Found:
 def learn(names: list[str]) -> list[str]:
     """Remember the words of new names, so that a mistyped one finds them. Returns those that nobody had before."""
     return [word for (word,) in rows.run(_LEARN, (names,))] if names else []
+
+
+def words_of(names: list[str]) -> list[str]:
+    """The words that `learn` takes from these names."""
+    return [word for (word,) in rows.run(_WORDS, (names,))] if names else []
 
 
 def forget(words: list[str]) -> None:

@@ -100,6 +100,16 @@ def edit(ticket: Ticket, changes: dict, *, by: User) -> Ticket:
     return ticket
 
 
+def solve(ticket: Ticket, *, by: User | None) -> None:
+    """Whatever it was, nothing is owed any more."""
+    with transaction.atomic():
+        _set(ticket, TicketStatus.SOLVED, ticket.solved_at or _now(), status_name=None)
+        activities.record(
+            "ticket.edited", by=by, ticket_id=ticket.pk, fields=["status"], status=TicketStatus.SOLVED.value
+        )
+        _tell(ticket)
+
+
 def _completed(ticket: Ticket, changes: dict) -> dict:
     """The changes with what follows from them: a name of our own brings its status, and a status drops another's name."""
     changes = dict(changes)

@@ -143,7 +143,9 @@ def _count(fed: Fed, offers: int, seconds: float) -> dict:
         "mentions": mentions,
         "tickets_opened": counted.get(DeliveryOutcome.OPENED.value, 0),
         "tickets_joined": counted.get(DeliveryOutcome.JOINED.value, 0),
-        "ignored": counted.get(DeliveryOutcome.IGNORED.value, 0),
+        # What was posted by somebody who was erased since is passed over too.
+        "ignored": counted.get(DeliveryOutcome.IGNORED.value, 0)
+        + counted.get(DeliveryOutcome.ERASED.value, 0),
         "own": counted.get(DeliveryOutcome.OWN.value, 0),
         "reposts": counted.get(DeliveryOutcome.REPOST.value, 0),
         "updates": counted.get(DeliveryOutcome.UPDATE.value, 0),

@@ -1,0 +1,60 @@
+"""What is owed to the people themselves: holds that keep a record, and the proof that one is gone."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from crm.choices import ErasureState, ErasureWay, ErasureWhy
+from crm.models.customers import Customer
+from crm.models.users import User
+from crm.querysets import ErasureQuerySet, LegalHoldQuerySet
+
+
+class LegalHold(models.Model):
+    """A customer's record may not be erased while a lawyer needs it: until a day, or until it is lifted."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="holds")
+    reason = models.CharField(max_length=200)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True, blank=True, help_text="Empty: until it is lifted.")
+    lifted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    lifted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LegalHoldQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Erasure(models.Model):
+    """The promise, and then the proof: who had whom erased, when, why and how much it was. Nothing of the person."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="erasures")
+    way = models.CharField(max_length=9, choices=ErasureWay)
+    why = models.CharField(max_length=9, choices=ErasureWhy)
+    state = models.CharField(max_length=7, choices=ErasureState, default=ErasureState.WAITING)
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict, help_text="Rows that were emptied or taken away, by noun.")
+    problem = models.CharField(max_length=200, blank=True, db_default="", help_text="Why it waits.")
+
+    objects = ErasureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer"], condition=Q(state="waiting"), name="erasure_once")
+        ]
+        indexes = [models.Index("id", name="erasure_promised", condition=Q(state="waiting"))]
+
+    def __str__(self) -> str:
+        return f"{self.get_way_display()} {self.customer_id}"
+
+
+class ErasedKey(models.Model):
+    """By which an erased author or item is known again, so that it stays out: an HMAC under a key outside the database."""
+
+    digest = models.BinaryField(primary_key=True)
+    erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, related_name="keys")
+    at = models.DateTimeField(help_text="What an author posted until then stays out.")

@@ -1,0 +1,14 @@
+"""What the distributor keeps, for the floor's register (`crm/personal.py`): numbers, codes and times, nobody's words."""
+
+from crm.personal import nobody
+
+nobody("routing.Skill", "code", "name")
+nobody("routing.Agent", "languages", "chosen", "chosen_reason", "blocked_families")
+nobody("routing.PresenceInterval", "chosen", "doing", "reason")
+nobody("routing.Queue", "slug", "name", "topics", "targets")
+nobody(
+    "routing.WorkItem",
+    "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome",
+)  # fmt: skip
+nobody("routing.Assignment", "status", "explanation", "reason")
+nobody("routing.Leader", "name")
