@@ -15,6 +15,7 @@ from crm.views import (
     macros,
     merges,
     notices,
+    privacy,
     tickets,
 )
 
@@ -31,6 +32,7 @@ pages = [
     path("customers/<int:pk>/", customers.CustomerDetail.as_view(), name="customer"),
     path("customers/<int:pk>/merge/", merges.CustomerMerge.as_view(), name="customer-merge"),
     path("merges/<int:pk>/undo/", merges.Undo.as_view(), name="merge-undo"),
+    path("customers/<int:pk>/privacy/", privacy.CustomerPrivacy.as_view(), name="customer-privacy"),
     path("customers/<int:pk>/card/", customers.CustomerCard.as_view(), name="customer-card"),
     path("companies/", lists.CompanyList.as_view(), name="companies"),
     path("tickets/", lists.TicketList.as_view(), name="tickets"),

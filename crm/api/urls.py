@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import companies, lists, macros, notices, viewsets
+from crm.api import companies, lists, macros, notices, privacy, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -13,6 +13,8 @@ router.register("custom-fields", companies.CustomFieldViewSet, "api-custom-field
 router.register("views", lists.SavedViewViewSet, "api-view")
 router.register("customers", viewsets.CustomerViewSet, "api-customer")
 router.register("merges", viewsets.MergeViewSet, "api-merge")
+router.register("erasures", privacy.ErasureViewSet, "api-erasure")
+router.register("holds", privacy.HoldViewSet, "api-hold")
 router.register("identities", viewsets.IdentityViewSet, "api-identity")
 router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
 router.register("messages", viewsets.MessageViewSet, "api-message")
@@ -25,6 +27,8 @@ router.register("teams", viewsets.TeamViewSet, "api-team")
 router.register("users", viewsets.UserViewSet, "api-user")
 
 urlpatterns = [
+    path("customers/<int:pk>/erasure/", privacy.CustomerErasure.as_view(), name="api-customer-erasure"),
+    path("customers/<int:pk>/holds/", privacy.CustomerHolds.as_view(), name="api-customer-holds"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),
     path("events/", viewsets.EventFeed.as_view(), name="api-events"),

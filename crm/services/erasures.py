@@ -45,7 +45,7 @@ def preview(customer: Customer, *, by: User) -> dict[str, Any]:
     """What would go, by noun and count; what stands in the way; and the word with which to confirm it."""
     require(by, Permission.ERASE)
     customer = merges.holder_of(customer)
-    counts = _counts(traces.of_person(customer.pk))
+    counts = counts_of(customer)
     hold = holds.standing(customer)
     contacts = Interaction.objects.filter(customer=customer, status=InteractionStatus.OPEN, folded_into=None)
     return {
@@ -57,6 +57,11 @@ def preview(customer: Customer, *, by: User) -> dict[str, Any]:
         "warning": PREVIEWED,
         "confirmation": signing.dumps([customer.pk, by.pk, counts], salt=_SALT),
     }
+
+
+def counts_of(customer: Customer) -> dict[str, int]:
+    """What would go of a customer, by noun."""
+    return _counts(traces.of_person(customer.pk))
 
 
 def _counts(found: Params) -> dict[str, int]:
@@ -118,7 +123,7 @@ def _check(confirmation: str, customer: Customer, by: User) -> None:
         seen = signing.loads(confirmation, salt=_SALT, max_age=CONFIRM_SECONDS)
     except signing.BadSignature:
         seen = None
-    if seen != [customer.pk, by.pk, _counts(traces.of_person(customer.pk))]:
+    if seen != [customer.pk, by.pk, counts_of(customer)]:
         raise Conflict("Look at the preview again: it is another one now.", code="preview_first")
 
 

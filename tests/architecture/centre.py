@@ -5,7 +5,19 @@ from dataclasses import dataclass, field
 from django.utils import timezone
 
 from crm.choices import DeliveryState, InteractionStatus, Role, TeamVisibility
-from crm.models import ApiToken, Company, CustomField, Export, Interaction, Notice, Tag, Ticket, User
+from crm.models import (
+    ApiToken,
+    Company,
+    CustomField,
+    Erasure,
+    Export,
+    Interaction,
+    LegalHold,
+    Notice,
+    Tag,
+    Ticket,
+    User,
+)
 from crm.secrets import digest, new_token
 from crm.services import exports, imports, merges, tickets, views
 from reports.models import Board
@@ -65,6 +77,12 @@ def _shared() -> dict[str, object]:
         "tag": Tag.objects.create(slug=f"t-{make.number()}", name="Loyal").pk,
         "field": CustomField.objects.create(noun="customer", slug="size", label="Size", kind="number").pk,
         "double": make.make_customer().pk,
+        "hold": LegalHold.objects.create(
+            customer=make.make_customer(), reason="a law suit", by=make.make_user()
+        ).pk,
+        "erasure": Erasure.objects.create(
+            customer=make.make_customer(), way="erase", why="request", state="done"
+        ).pk,
         "merge": merges.merge(make.make_customer(), make.make_customer(), by=None).pk,
     }
 

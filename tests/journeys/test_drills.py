@@ -25,14 +25,14 @@ def found(tmp_path_factory) -> dict:
     environ = {name: value for name, value in os.environ.items() if name not in OURS}
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "bench.drills", "races", "resume", "kills"),
+            *(sys.executable, "-m", "bench.drills", "races", "resume", "kills", "erasures"),
             *("--small", "--items", "300", "--out", str(folder / "out.json")),
         ],
         cwd=ROOT,
         env=environ | {"BENCH_RESULTS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=240,
     )
     assert (folder / "out.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
     return json.loads((folder / "out.json").read_text())
@@ -58,3 +58,8 @@ def test_a_desk_that_was_cut_off_comes_back_without_gap_or_repeat(found):
 def test_a_replay_survives_the_kill_of_each_process(found):
     assert all(found["kills"]["facts"]["seconds until moving again, by victim"].values())
     assert not broken(found, "kills")
+
+
+def test_people_who_are_erased_are_nowhere_and_stay_out_and_figures_stand(found):
+    assert found["erasures"]["facts"]["places where they stood"] >= 12
+    assert not broken(found, "erasures")

@@ -1,0 +1,92 @@
+"""What is owed to the people themselves: a customer's privacy page with holds, erasure and proof."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+
+from crm.access import Permission, find, may
+from crm.choices import ErasureWay, ErasureWhy
+from crm.errors import DomainError
+from crm.models import Customer, Erasure, LegalHold
+from crm.services import erasures, holds
+from crm.services.merges import family, holder_of
+from crm.views.base import BIGGEST_ID, Page
+
+CONFIRM = "erase"  # what is typed so that nobody erases by a slip
+
+
+class CustomerPrivacy(Page):
+    """`/customers/<id>/privacy/`: what is held, what holds it, and the erasure: GET with `?look=1` shows what would go."""
+
+    permission = Permission.SEE_PRIVACY
+    template = "crm/customer_privacy.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        customer = holder_of(find(Customer.objects.visible_to(request.user), pk=kwargs["pk"]))
+        people = family(customer.pk)
+        looks = "look" in request.GET and may(request.user, Permission.ERASE)
+        return {
+            "customer": customer,
+            "holds": LegalHold.objects.visible_to(request.user).filter(customer__in=people).select_related("by", "lifted_by"),
+            "standing": holds.standing(customer),
+            "erasures": Erasure.objects.visible_to(request.user).filter(customer__in=people).select_related("by").order_by("-pk"),
+            "preview": erasures.preview(customer, by=request.user) if looks else None,
+            "ways": ErasureWay.choices,
+            "reasons": ErasureWhy.choices,
+            "word": CONFIRM,
+            "can_erase": may(request.user, Permission.ERASE),
+            "can_hold": may(request.user, Permission.HOLD),
+        }  # fmt: skip
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
+        acts = {"hold": self._hold, "lift": self._lift, "erase": self._erase}
+        try:
+            said = acts.get(request.POST.get("act", ""), self._nothing)(request, customer)
+        except DomainError as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, said)
+        return redirect("customer-privacy", pk=customer.pk)
+
+    def _hold(self, request: HttpRequest, customer: Customer) -> str:
+        kept = holds.place(
+            customer,
+            reason=request.POST.get("reason", "").replace("\x00", ""),
+            until=_day(request),
+            by=request.user,
+        )
+        return f"The record is kept{f' until {kept.until:%d %b %Y}' if kept.until else ''}."
+
+    def _lift(self, request: HttpRequest, customer: Customer) -> str:
+        given = request.POST.get("hold", "")
+        known = given.isascii() and given.isdecimal() and len(given) < 20 and int(given) <= BIGGEST_ID
+        of_it = LegalHold.objects.visible_to(request.user).filter(customer__in=family(holder_of(customer).pk))
+        holds.lift(find(of_it, pk=int(given) if known else 0), by=request.user)
+        return "The hold is lifted."
+
+    def _erase(self, request: HttpRequest, customer: Customer) -> str:
+        if request.POST.get("word", "").strip().lower() != CONFIRM:
+            raise DomainError(f"Type “{CONFIRM}” to confirm. Nothing was done.")
+        given = {name: request.POST.get(name, "") for name in ("way", "why", "confirmation")}
+        erasures.ask(customer, by=request.user, **given)
+        return "It is being done; the proof appears here."
+
+    def _nothing(self, request: HttpRequest, customer: Customer) -> str:
+        raise DomainError("Nothing was asked.")
+
+
+def _day(request: HttpRequest) -> datetime | None:
+    """The end of the day that was chosen, in the house's zone."""
+    try:
+        day = parse_date(request.POST.get("until", "").strip())
+    except ValueError:
+        day = None
+    if day is None or not 1 < day.year < 9999:
+        return None
+    return timezone.make_aware(datetime(day.year, day.month, day.day, 23, 59, 59))
