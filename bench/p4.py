@@ -201,11 +201,9 @@ class Desks:
         words = f"@brand my {MARK}{mark} has been lost for nine days and nobody answers, this is terrible, please help"
         author = f"h{self.scene.dice.randint(1, 165_000)}"
         body = self.scene.delivery([load.item(f"p4-{mark}", author, words)])
-        self.doors.begin(self.deliver(mark, body))
-
-    async def deliver(self, mark: str, body: bytes) -> None:
+        # Noted here and not in the task: the round's end must wait for the last post too.
         self.watch.left(mark)
-        await self.doors.call(body)
+        self.doors.begin(self.doors.call(body))
 
     def heard(self, wire: load.Wire, text: bytes) -> None:
         if not text.startswith(b'{"type":"offer.made"'):
@@ -251,22 +249,15 @@ class Chain:
         self.wires = await load.open_wires(self.port, asked, self.heard)
 
     def post(self, number: int) -> None:
-        words = (
+        text = (
             f"my {MARK}{number} has been lost for nine days and nobody answers, this is terrible, please help"
         )
-        body = orjson.dumps(load.item(f"raw-{number}", "h1", words))
+        body = orjson.dumps(load.item(f"raw-{number}", "h1", text))
         signature = "sha256=" + hmac.new(raw.SECRET, body, sha256).hexdigest()
         path = f"/chain/{number % len(self.wires)}"
-        self.doors.begin(
-            self.deliver(
-                str(number),
-                load.request("POST", path, self.port, body, {"X-Hub-Signature-256": signature}),
-            )
-        )
-
-    async def deliver(self, mark: str, body: bytes) -> None:
-        self.watch.left(mark)
-        await self.doors.call(body)
+        words = load.request("POST", path, self.port, body, {"X-Hub-Signature-256": signature})
+        self.watch.left(str(number))
+        self.doors.begin(self.doors.call(words))
 
     def heard(self, _: load.Wire, text: bytes) -> None:
         self.watch.arrived(mark_in(orjson.loads(text)["text"]))

@@ -382,7 +382,7 @@ def _snapshot(take: Callable[[], dict] | None, stream: str) -> tuple[dict, int]:
 
 
 def _news(afters: list[tuple[str, int]]) -> list[dict]:
-    return rows.dicts(
+    return rows.prepared(
         "SELECT e.stream, e.seq, e.type, e.data::text AS data, e.at FROM unnest(%s::text[], %s::bigint[]) AS a(stream, after) "
         "JOIN LATERAL (SELECT * FROM crm_liveevent l WHERE l.stream = a.stream AND l.seq > a.after ORDER BY l.seq LIMIT 500) e "
         "ON true ORDER BY e.stream, e.seq",

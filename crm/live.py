@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 import redis
@@ -30,9 +31,26 @@ def _publish(channel: str, text: str) -> None:
         log.warning("bell not rung", extra={"bell": channel, "error": str(error)})
 
 
+@dataclass(frozen=True, slots=True)
+class _Bell:
+    """A bell that waits for a commit."""
+
+    bell: str
+    text: str
+
+    def __call__(self) -> None:
+        _publish(self.bell, self.text)
+
+
 def ring(bell: str, text: str = "1") -> None:
-    """Ring a bell now or, inside a transaction, after its commit."""
-    transaction.on_commit(lambda: _publish(bell, text), robust=True)
+    """Ring a bell now or, inside a transaction, once after its commit."""
+    connection = transaction.get_connection()
+    within = set(connection.savepoint_ids)
+    for savepoints, waiting, _ in connection.run_on_commit:
+        # A savepoint that is given up takes its bells along: only one that ours cannot outlive rings for both.
+        if isinstance(waiting, _Bell) and waiting == _Bell(bell, text) and savepoints <= within:
+            return
+    transaction.on_commit(_Bell(bell, text), robust=True)
 
 
 def ring_streams(names: Iterable[str]) -> None:

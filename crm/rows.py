@@ -1,17 +1,25 @@
 """Set-based statements for the hot path: columns in, one statement for the whole list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 import orjson
 import psycopg
-from django.db import connection
+from django.db import connection, models
+from psycopg.pq import PipelineStatus
+
+M = TypeVar("M", bound=models.Model)
 
 LONG = 8
+_generic: WeakSet[psycopg.Connection] = WeakSet()  # connections that were told how to plan
 
 
 def run(sql: str, params: Sequence | dict = ()) -> list[tuple]:
     """Run one statement and return its rows (an empty list when it has none)."""
+    if _is_pipelined():
+        return _run_binary(sql, params)
     long = 0 if _prepares() else LONG
     if not isinstance(params, dict) and any(
         isinstance(value, list) and len(value) > long for value in params
@@ -33,11 +41,59 @@ def forget_plans() -> None:
         run("DISCARD PLANS")
 
 
-def _run_binary(sql: str, params: Sequence) -> list[tuple]:
+def _run_binary(sql: str, params: Sequence | dict) -> list[tuple]:
     """The same with long arrays sent in binary: writing them as text costs a third of a batch's time."""
     with _bound_by_the_server(sql) as cursor:
         cursor.execute(sql.replace("%s", "%b"), params)
+        return _fetched(cursor)
+
+
+def _fetched(cursor: psycopg.Cursor) -> list[tuple]:
+    """All rows; in a pipeline this waits for the answer, and only then is known whether there are any."""
+    if not _is_pipelined():
         return cursor.fetchall() if cursor.description else []
+    try:
+        return cursor.fetchall()
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:
+            raise
+        return []
+
+
+def _is_pipelined() -> bool:
+    raw = connection.connection
+    return raw is not None and raw.pgconn.pipeline_status != PipelineStatus.OFF
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send statements by `write` without waiting for their answers, up to the next that gives rows, or the end.
+
+    Server and client then work at the same time, and a batch waits for a third of its round trips. An error of a
+    statement comes up at the next answer: use it where a list is written whole or not at all.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline() as pipeline:
+
+        def answered(execute: Callable, sql: str, params: Any, many: bool, context: dict) -> Any:
+            # Django looks at a statement's count of rows at once.
+            result = execute(sql, params, many, context)
+            pipeline.sync()
+            return result
+
+        with connection.execute_wrapper(answered):
+            yield
+
+
+def write(sql: str, params: Sequence = ()) -> None:
+    """Run one statement whose rows nobody asks for."""
+    if _is_pipelined():
+        with _bound_by_the_server(sql) as cursor:
+            cursor.execute(sql.replace("%s", "%b"), params)
+    elif any(isinstance(value, list) and len(value) > LONG for value in params):
+        _run_binary(sql, params)
+    else:
+        kept(sql, params)
 
 
 @contextmanager
@@ -62,16 +118,18 @@ def dicts(sql: str, params: Sequence | dict = (), decode: Sequence[str] = ()) ->
     return found
 
 
-def prepared(sql: str, params: dict, decode: Sequence[str] = ()) -> list[dict]:
-    """Like `dicts`, planned once a connection: for large statements whose planning costs more than their running."""
-    with _bound_by_the_server(sql) as cursor:
-        raw = cursor.connection
-        # Django switches preparing off for the whole connection; this one statement is worth it.
-        threshold, raw.prepare_threshold = raw.prepare_threshold, 0
-        try:
-            cursor.execute(sql, params, prepare=True)
-        finally:
-            raw.prepare_threshold = threshold
+def kept(sql: str, params: Sequence | dict = ()) -> list[tuple]:
+    """Like `run`, planned once a connection: for the statements that are said all day, where planning is most of the cost.
+
+    The server binds the parameters: give each one a type where the statement does not (`%s::bigint`).
+    """
+    with _kept(sql, params) as cursor:
+        return _fetched(cursor)
+
+
+def prepared(sql: str, params: Sequence | dict, decode: Sequence[str] = ()) -> list[dict]:
+    """Like `dicts`, planned once a connection."""
+    with _kept(sql, params) as cursor:
         names = [column.name for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in found:
@@ -80,12 +138,49 @@ def prepared(sql: str, params: dict, decode: Sequence[str] = ()) -> list[dict]:
     return found
 
 
+@contextmanager
+def _kept(sql: str, params: Sequence | dict) -> Iterator[psycopg.Cursor]:
+    with _bound_by_the_server(sql) as cursor:
+        raw = cursor.connection
+        if raw not in _generic:
+            # Arrays look larger in a plan for any parameters than they are: left alone, PostgreSQL would go on planning
+            # these statements at every call.
+            raw.execute("SET plan_cache_mode = force_generic_plan")
+            _generic.add(raw)
+        # Django switches preparing off for the whole connection; these statements are worth it.
+        threshold, raw.prepare_threshold = raw.prepare_threshold, 0
+        try:
+            cursor.execute(sql, params, prepare=True)
+        finally:
+            raw.prepare_threshold = threshold
+        yield cursor
+
+
+def with_columns(sql: str, **aliases: type[models.Model]) -> str:
+    """A statement with `{alias}` written out as all columns of that alias's model, for `made`."""
+    for alias, model in aliases.items():
+        names = ", ".join(f'{alias}."{field.column}"' for field in model._meta.concrete_fields)
+        sql = sql.replace(f"{{{alias}}}", names)
+    return sql
+
+
+def made(model: type[M], values: Sequence) -> M:
+    """A model's instance from what `with_columns` read."""
+    fields = model._meta.concrete_fields
+    read = [
+        field.from_db_value(value, None, connection) if hasattr(field, "from_db_value") else value
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields], read)
+
+
 def draw(sequence: str, count: int) -> list[int]:
     """Draw `count` ids from a sequence, so that rows of several tables can be prepared before any is written."""
     if not count:
         return []
     return [
-        row[0] for row in run("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, count))
+        row[0]
+        for row in run("SELECT nextval(%s::text::regclass) FROM generate_series(1, %s)", (sequence, count))
     ]
 
 
@@ -96,13 +191,20 @@ def insert(table: str, columns: dict[str, tuple[str, list]], *, tail: str = "") 
     names = ", ".join(f'"{name}"' for name in columns)
     arrays = ", ".join(f"%s::{kind}[]" for kind, _ in columns.values())
     sql = f'INSERT INTO "{table}" ({names}) SELECT * FROM unnest({arrays}) {tail}'
-    return run(sql, [values for _, values in columns.values()])
+    values = [values for _, values in columns.values()]
+    if "RETURNING" in tail:
+        return run(sql, values)
+    if _is_pipelined():
+        write(sql, values)
+    else:
+        run(sql, values)
+    return []
 
 
 @contextmanager
 def serialised(name: str) -> Iterator[None]:
     """Hold a transaction-long advisory lock: one writer of this kind at a time. Call inside a transaction."""
-    run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+    write("SELECT pg_advisory_xact_lock(hashtextextended(%s::text, 0))", (name,))
     yield
 
 

@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from crm import pooled
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -286,6 +288,7 @@ if ROLE == "web":
         "min_size": 1,
         "max_size": PAGE_THREADS + INTAKE_THREADS + 4,
         "timeout": 5,
+        "connection_class": pooled.Connection,
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None

@@ -15,12 +15,13 @@ from django.db import connection, transaction
 
 from crm import live, rows
 from crm.services import deliveries, streams
-from routing.services import assignments, dispatch, presence
+from routing.services import assignments, dispatch, presence, work_items
 
 log = logging.getLogger(__name__)
 
 LOCK = "earshot.conveyor"
 STUCK_SECONDS = 3
+KNOWN_SECONDS = 1  # after which a changed queue or channel is seen
 
 
 class Conveyor:
@@ -29,7 +30,7 @@ class Conveyor:
     def __init__(self) -> None:
         self.stopping = False
         self.router = dispatch.Router()
-        self.ahead = deliveries.Ahead()
+        self.ahead = deliveries.Ahead(KNOWN_SECONDS)
         self._bell: redis.client.PubSub | None = None
         self._next_second = 0.0
         self._next_expiry = 0.0
@@ -45,6 +46,7 @@ class Conveyor:
         signal.signal(signal.SIGINT, self.stop)
         if not self.lead():
             return
+        work_items.remember_queues(KNOWN_SECONDS)
         self.start()
         while not self.stopping:
             if not self.step():

@@ -163,12 +163,9 @@ def route_at_once(scene: Scene, options: argparse.Namespace, dice: random.Random
         "offered, waiting": sorted(set(assigned)),
     }
     return facts, {
-        # The last agent may be left out, when all can begin in time without him.
-        f"four routers: {ITEMS} items are offered or wait, hands are full, in every round": all(
-            offered + waiting == ITEMS and seats - HANDS < offered <= seats for offered, waiting in assigned
-        ),
-        "each offer was made by one router": [sum(made for _, made in one) for one in answers]
-        == [offered for offered, _ in assigned],
+        f"four routers: {seats} offered, {ITEMS - seats} waiting, in every round": set(assigned)
+        == {(seats, ITEMS - seats)},
+        "each offer was made by one router": all(sum(made for _, made in one) == seats for one in answers),
         "the routers did compete": any(decided > made for one in answers for decided, made in one),
         **{f"four routers: {name}": number == 0 for name, number in wrong.items()},
     }
@@ -230,12 +227,13 @@ def one_round(routers: list[Router]) -> list[tuple[int, int]]:
 
 
 def reset(scene: Scene) -> None:
-    """Everything waits again, everybody has free hands."""
+    """Everything waits again, past its promise so that nobody's hand is kept free for later, and everybody has free hands."""
     stack = scene.stack
     stack.sql("DELETE FROM routing_assignment")
     stack.sql("DELETE FROM routing_change")
     stack.sql(
-        "UPDATE routing_workitem SET status = 'waiting', refused_by = '[]', accepted_at = NULL, done_at = NULL"
+        "UPDATE routing_workitem SET status = 'waiting', refused_by = '[]', accepted_at = NULL, done_at = NULL, "
+        "queued_at = now() - interval '2 hours', deadline = now() - interval '1 hour'"
     )
     stack.sql(
         "UPDATE routing_agent SET load = 0, chosen = 'available', silent = false, seen_on_socket = true, "

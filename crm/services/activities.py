@@ -13,21 +13,16 @@ def record(
     **data: object,
 ) -> None:
     """Write one line; customer and ticket are taken from the interaction when one is given."""
-    rows.run(
+    rows.write(
         """
         INSERT INTO crm_activity (actor_id, verb, customer_id, ticket_id, interaction_id, data, source)
-        SELECT %s, %s, coalesce(i.customer_id, t.customer_id), coalesce(i.ticket_id, t.id), %s, %s::jsonb, %s
-        FROM (SELECT 1) AS one LEFT JOIN crm_interaction i ON i.id = %s LEFT JOIN crm_ticket t ON t.id = %s
+        SELECT g.actor, g.verb, coalesce(i.customer_id, t.customer_id), coalesce(i.ticket_id, t.id), g.interaction, g.data,
+            g.source
+        FROM (SELECT %s::bigint AS actor, %s::text AS verb, %s::bigint AS interaction, %s::bigint AS ticket,
+            %s::jsonb AS data, %s::text AS source) g
+        LEFT JOIN crm_interaction i ON i.id = g.interaction LEFT JOIN crm_ticket t ON t.id = g.ticket
         """,
-        (
-            by.pk if by else None,
-            verb,
-            interaction_id,
-            rows.as_json(data),
-            sources.current(),
-            interaction_id,
-            ticket_id,
-        ),
+        (by.pk if by else None, verb, interaction_id, ticket_id, rows.as_json(data), sources.current()),
     )
 
 

@@ -42,11 +42,13 @@ RETURNING d.channel_id, d.external_id, d.event, d.digest, d.id, (d.xmax = 0) AS 
 # MATERIALIZED: a plan that runs a sub-select again for each row would claim the next ones each time, past the limit.
 _CLAIM = """
 WITH chosen AS MATERIALIZED (
-    SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s::int FOR UPDATE SKIP LOCKED
 )
 UPDATE crm_delivery d SET state = 'in_progress', attempts = d.attempts + 1 FROM chosen WHERE d.id = chosen.id
 RETURNING d.id, d.channel_id, d.raw, d.attempts, d.received_at, d.error <> '' AS failed
 """
+
+_CHANNELS = rows.with_columns("SELECT {c} FROM crm_channel c WHERE c.id = ANY(%s::bigint[])", c=Channel)
 
 Key = tuple[int, str, str, str]
 
@@ -181,8 +183,11 @@ class Ahead:
     Only under load: a list that is not full is the last there is. Everything is claimed and written by the caller's thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known_seconds: float = 0) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._known_seconds = known_seconds
+        self._known: dict[int, Channel] = {}
+        self._known_until = 0.0
         self._next: tuple[list[tuple], Future[Claimed]] | None = None
 
     def take(self, limit: int) -> Claimed | None:
@@ -195,11 +200,21 @@ class Ahead:
             found = _claim(limit)
             if not found:
                 return None
-            claimed = Claimed(found).read(_channels(found))
+            claimed = Claimed(found).read(self._channels(found))
         if len(claimed.rows) == limit and (following := _claim(limit)):
-            coming = self._thread.submit(Claimed(following).read, _channels(following))
+            coming = self._thread.submit(Claimed(following).read, self._channels(following))
             self._next = (following, coming)
         return claimed
+
+    def _channels(self, claimed: list[tuple]) -> dict[int, Channel]:
+        """The channels of a list, believed for a while."""
+        now = time.monotonic()
+        if now >= self._known_until:
+            self._known, self._known_until = {}, now + self._known_seconds
+        wanted = {row[1] for row in claimed}
+        if not wanted <= self._known.keys():
+            self._known |= _channels(claimed)
+        return {one: self._known[one] for one in wanted}
 
     def give_back(self) -> None:
         """Put back what was only claimed: somebody else will take it."""
@@ -212,12 +227,12 @@ class Ahead:
 
 
 def _claim(limit: int) -> list[tuple]:
-    with transaction.atomic():
-        return sorted(rows.run(_CLAIM, (limit,)))
+    return sorted(rows.kept(_CLAIM, (limit,)))
 
 
 def _channels(claimed: list[tuple]) -> dict[int, Channel]:
-    return {channel.pk: channel for channel in Channel.objects.filter(pk__in={row[1] for row in claimed})}
+    found = [rows.made(Channel, row) for row in rows.kept(_CHANNELS, (sorted({row[1] for row in claimed}),))]
+    return {channel.pk: channel for channel in found}
 
 
 def process(limit: int = BATCH, ahead: Ahead | None = None) -> int:
@@ -253,7 +268,7 @@ def _handle(inbounds: list[Inbound]) -> str:
     """Judge and write one list; returns what went wrong (nothing of the list is then written) or nothing."""
     try:
         _judge(inbounds)
-        with transaction.atomic(), rows.serialised("earshot.ingest"):
+        with transaction.atomic(), rows.pipelined(), rows.serialised("earshot.ingest"):
             _write(inbounds)
         _count(inbounds)
         return ""
@@ -307,7 +322,7 @@ def _write(inbounds: list[Inbound]) -> None:
     if changes:
         arrivals.apply_changes(changes)
     done = sorted([*inbounds, *away], key=lambda one: one.delivery_id)
-    rows.run(
+    rows.write(
         "UPDATE crm_delivery d SET state = 'done', done_at = now(), outcome = n.outcome, interaction_id = n.interaction_id, "
         "error = '' FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS n(id, outcome, interaction_id) WHERE d.id = n.id",
         (

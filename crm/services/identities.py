@@ -87,7 +87,7 @@ def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
             "created_at": ("timestamptz", [row[3] for row in created]),
         },
     )
-    search.learn(names)
+    search.remember(names)
 
 
 def _claims(inbound: Inbound) -> str:

@@ -37,6 +37,14 @@ _FAMILY = {
 _ADDRESSED = re.compile(r"^(?:\.?@\w+[\s,:!-]*)+")  # whom a post speaks to says nothing about its subject
 
 
+# The time, whether anything is promised, and as many ids as may be needed.
+_BEGIN = """
+SELECT now(), EXISTS (SELECT 1 FROM crm_slapolicy WHERE is_active),
+    ARRAY(SELECT nextval('crm_interaction_id_seq') FROM generate_series(1, %s::int)),
+    ARRAY(SELECT nextval('crm_ticket_id_seq') FROM generate_series(1, %s::int))
+"""
+
+
 def receive(inbounds: list[Inbound]) -> None:
     """Take what came on mail, chat, telephone and other private channels: each item belongs to an interaction."""
     identities.resolve(inbounds)
@@ -49,9 +57,8 @@ def take(inbounds: list[Inbound], threads: Threads) -> None:
     Sets `thread`, `interaction_id` and `outcome` on each item. An item on a public channel whose verdict asks for
     no answer opens nothing and is `ignored`; it still joins what is open.
     """
-    now, promised = rows.run("SELECT now(), EXISTS (SELECT 1 FROM crm_slapolicy WHERE is_active)")[0]
-    tickets = iter(rows.draw("crm_ticket_id_seq", len(inbounds)))
-    ids = iter(rows.draw("crm_interaction_id_seq", len(inbounds)))
+    now, promised, ids, tickets = rows.run(_BEGIN, (len(inbounds), len(inbounds)))[0]
+    ids, tickets = iter(ids), iter(tickets)
     continued: dict[int, int] = {}
     for inbound in sorted(inbounds, key=lambda one: (one.item.created_at, one.delivery_id)):
         threads.place(inbound)
@@ -345,7 +352,7 @@ def _adopt_adrift(opened: list[Contact], threads: Threads) -> None:
     """Our own posts that came before anybody's contact in their thread belong to the contact that now opened."""
     if not opened:
         return
-    rows.run(
+    rows.write(
         """
         WITH adopted AS (
             UPDATE crm_message m SET interaction_id = n.id
@@ -402,7 +409,7 @@ def tell(tellings: list[streams.Telling]) -> None:
 
 def assign(pairs: list[tuple[int, int | None]]) -> None:
     """Set who holds interactions (interaction id, user id or None), in one statement; tickets follow."""
-    rows.run(
+    rows.write(
         """
         WITH given AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, user_id)),
         held AS (
@@ -417,37 +424,46 @@ def assign(pairs: list[tuple[int, int | None]]) -> None:
     )
 
 
+# A ticket is solved when nothing else of it is open.
+_CLOSE = """
+WITH closed AS (
+    UPDATE crm_interaction SET status = 'closed', closed_at = now(), reason = %s::text, outcome = %s::text, waiting_since = NULL
+    WHERE id = %s::bigint AND status = 'open' RETURNING id, ticket_id
+), solved AS (
+    UPDATE crm_ticket t SET status = 'solved', solved_at = now(), updated_at = now() FROM closed c
+    WHERE t.id = c.ticket_id AND t.status NOT IN ('solved', 'closed', 'folded')
+        AND NOT EXISTS (SELECT 1 FROM crm_interaction o WHERE o.ticket_id = t.id AND o.status = 'open' AND o.id <> c.id)
+)
+SELECT id FROM closed
+"""
+
+
 def close(interaction_id: int, *, by: User | None, reason: str = "", outcome: str = "") -> None:
     """Close an interaction and solve its ticket when nothing else of it is open. Closing twice is a Conflict."""
     with transaction.atomic():
-        changed = Interaction.objects.filter(pk=interaction_id, status=InteractionStatus.OPEN).update(
-            status=InteractionStatus.CLOSED,
-            closed_at=rows.run("SELECT now()")[0][0],
-            reason=reason,
-            outcome=outcome,
-            waiting_since=None,
-        )
-        if not changed:
+        if not close_open(interaction_id, by=by, reason=reason, outcome=outcome):
             raise Conflict("The interaction is closed already.", code="already_closed")
-        rows.run(
-            """
-            UPDATE crm_ticket t SET status = 'solved', solved_at = now(), updated_at = now()
-            FROM crm_interaction i WHERE i.id = %s AND t.id = i.ticket_id AND t.status NOT IN ('solved', 'closed', 'folded')
-            AND NOT EXISTS (SELECT 1 FROM crm_interaction o WHERE o.ticket_id = t.id AND o.status = 'open')
-            """,
-            (interaction_id,),
-        )
+        publish(events.InteractionClosed(interaction_id=interaction_id))
+        tell(closed_tellings(interaction_id))
+
+
+def close_open(interaction_id: int, *, by: User | None, reason: str, outcome: str) -> bool:
+    """The rows of closing alone, for a caller who has ended the work and tells of it; False if it was closed."""
+    closed = rows.kept(_CLOSE, (reason, outcome, interaction_id))
+    if closed:
         activities.record(
             "interaction.closed", by=by, interaction_id=interaction_id, reason=reason, outcome=outcome
         )
-        publish(events.InteractionClosed(interaction_id=interaction_id))
-        data = {"interaction": interaction_id}
-        tell(
-            [
-                (f"interaction:{interaction_id}", "interaction.updated", data),
-                (streams.EVENTS, "interaction.closed", data),
-            ]
-        )
+    return bool(closed)
+
+
+def closed_tellings(interaction_id: int) -> list[streams.Telling]:
+    """What is told of a close."""
+    data = {"interaction": interaction_id}
+    return [
+        (f"interaction:{interaction_id}", "interaction.updated", data),
+        (streams.EVENTS, "interaction.closed", data),
+    ]
 
 
 def reopen(interaction_id: int, *, by: User | None) -> None:

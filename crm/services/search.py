@@ -145,6 +145,12 @@ def search(words: str, *, by: User, kinds: Collection[str] = KINDS) -> Found:
     )
 
 
+def remember(names: list[str]) -> None:
+    """Let the words of new names be found with a typo."""
+    if names:
+        rows.write(_LEARN, (names,))
+
+
 def learn(names: list[str]) -> list[str]:
     """Remember the words of new names, so that a mistyped one finds them. Returns those that nobody had before."""
     return [word for (word,) in rows.run(_LEARN, (names,))] if names else []

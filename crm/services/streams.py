@@ -12,14 +12,14 @@ _TELL = """
 WITH given AS (
     SELECT * FROM unnest(%s::text[], %s::text[], %s::jsonb[]) WITH ORDINALITY AS g(stream, type, data, place)
 ), counted AS (
-    SELECT stream, count(*) AS n FROM given GROUP BY stream ORDER BY stream
+    SELECT stream, count(*) AS n FROM given WHERE stream <> 'events' GROUP BY stream ORDER BY stream
 ), bumped AS (
     INSERT INTO crm_stream (name, seq) SELECT stream, n FROM counted ORDER BY stream
     ON CONFLICT (name) DO UPDATE SET seq = crm_stream.seq + excluded.seq RETURNING name, seq
 )
 INSERT INTO crm_liveevent (stream, seq, type, data)
 SELECT g.stream, b.seq - c.n + row_number() OVER (PARTITION BY g.stream ORDER BY g.place), g.type, g.data
-FROM given g JOIN counted c USING (stream) JOIN bumped b ON b.name = g.stream ORDER BY g.stream, g.place
+FROM given g LEFT JOIN counted c USING (stream) LEFT JOIN bumped b ON b.name = g.stream ORDER BY g.stream, g.place
 """
 
 # Rows of the feed become numbers only when no older transaction can still commit, so that no writer waits for another.
@@ -45,24 +45,14 @@ def tell(tellings: Iterable[Telling]) -> None:
 
     Takes the locks of the streams in order of name: call it as the last statement of the transaction.
     """
-    numbered = [telling for telling in tellings if telling[0] != EVENTS]
-    feed = [telling for telling in tellings if telling[0] == EVENTS]
-    if feed:
-        rows.insert(
-            "crm_liveevent",
-            {
-                "stream": ("text", [EVENTS] * len(feed)),
-                "type": ("text", [kind for _, kind, _ in feed]),
-                "data": ("jsonb", [orjson.dumps(data).decode() for _, _, data in feed]),
-            },
-        )
-    if numbered:
-        rows.run(
+    told = list(tellings)
+    if told:
+        rows.write(
             _TELL,
             (
-                [stream for stream, _, _ in numbered],
-                [kind for _, kind, _ in numbered],
-                [orjson.dumps(data).decode() for _, _, data in numbered],
+                [stream for stream, _, _ in told],
+                [kind for _, kind, _ in told],
+                [orjson.dumps(data).decode() for _, _, data in told],
             ),
         )
 
@@ -70,7 +60,7 @@ def tell(tellings: Iterable[Telling]) -> None:
 def number_feed() -> int:
     """Give the next numbers to events of the feed that are visible to everybody; returns the newest number or 0."""
     # xmin is 32 bits wide: compare with the snapshot's low half. A row older than 2^31 transactions is long numbered.
-    numbered = rows.run(_NUMBER)
+    numbered = rows.kept(_NUMBER)
     return numbered[0][0] if numbered else 0
 
 

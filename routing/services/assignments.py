@@ -3,19 +3,80 @@
 from django.db import transaction
 
 from crm import rows
+from crm.access import Permission, may
 from crm.bus import publish
-from crm.choices import InteractionStatus
 from crm.errors import Conflict, InvalidInput, NotFound
-from crm.models import Code, Interaction, User
+from crm.events import InteractionClosed
+from crm.models import User
 from crm.services import activities, interactions, streams
 from routing import events
 from routing.choices import AssignmentStatus
 from routing.models import Agent, Assignment, Queue, WorkItem
 from routing.services import work_items
 
-_FREE = """
-UPDATE routing_agent SET load = load - %s, idle_since = CASE WHEN load - %s <= 0 THEN now() ELSE idle_since END
-WHERE id = %s
+# The order of locks, here and in all that ends or moves a hold: contact, agent, hold, item. Each step asks again of the
+# row it changes, so that of two who come at once the second finds nothing.
+_ACCEPT = rows.with_columns(
+    """
+    WITH contact AS MATERIALIZED (
+        SELECT i.id FROM routing_assignment a JOIN routing_workitem w ON w.id = a.work_item_id
+        JOIN crm_interaction i ON i.id = w.interaction_id WHERE a.id = %(id)s::bigint FOR NO KEY UPDATE OF i
+    ), agent AS MATERIALIZED (
+        SELECT g.id FROM routing_assignment a JOIN routing_agent g ON g.id = a.agent_id
+        WHERE a.id = %(id)s::bigint AND g.user_id = %(user)s::bigint AND (SELECT count(*) FROM contact) >= 0
+        FOR NO KEY UPDATE OF g
+    ), mine AS (
+        UPDATE routing_assignment a SET status = 'accepted', accepted_at = greatest(now(), offered_at) FROM agent
+        WHERE a.id = %(id)s::bigint AND a.agent_id = agent.id AND a.status = 'offered' AND a.expires_at > now() RETURNING a.*
+    ), item AS (
+        UPDATE routing_workitem w SET status = 'assigned', accepted_at = coalesce(w.accepted_at, now())
+        FROM mine WHERE w.id = mine.work_item_id RETURNING w.interaction_id
+    ), answered AS (
+        UPDATE routing_agent g SET missed_in_row = 0, blocked_families = '[]' FROM mine
+        WHERE g.id = mine.agent_id AND (g.missed_in_row <> 0 OR g.blocked_families <> '[]')
+    )
+    SELECT item.interaction_id, {mine} FROM mine, item
+    """,
+    mine=Assignment,
+)
+
+# Whoever holds the item, if it is the caller or he may supervise.
+_END = rows.with_columns(
+    """
+    WITH held AS MATERIALIZED (
+        SELECT a.id, a.agent_id, g.user_id, a.units, a.work_item_id, w.interaction_id
+        FROM routing_assignment a JOIN routing_agent g ON g.id = a.agent_id JOIN routing_workitem w ON w.id = a.work_item_id
+        WHERE a.work_item_id = %(item)s::bigint AND a.status = 'accepted' AND (g.user_id = %(user)s::bigint OR %(any)s::boolean)
+    ), contact AS MATERIALIZED (
+        SELECT i.id FROM held JOIN crm_interaction i ON i.id = held.interaction_id FOR NO KEY UPDATE OF i
+    ), agent AS MATERIALIZED (
+        SELECT g.id FROM held JOIN routing_agent g ON g.id = held.agent_id WHERE (SELECT count(*) FROM contact) >= 0
+        FOR NO KEY UPDATE OF g
+    ), ended AS (
+        UPDATE routing_assignment a SET status = %(status)s::text, ended_at = now(), reason = left(%(reason)s::text, 100)
+        FROM held, agent WHERE a.id = held.id AND a.status = 'accepted' RETURNING a.id
+    ), freed AS (
+        UPDATE routing_agent g SET load = g.load - held.units,
+            idle_since = CASE WHEN g.load - held.units <= 0 THEN now() ELSE g.idle_since END
+        FROM held, ended WHERE g.id = held.agent_id
+    ), item AS (
+        UPDATE routing_workitem w SET status = %(becomes)s::text, outcome = %(outcome)s::text,
+            done_at = CASE WHEN %(becomes)s::text = 'done' THEN now() END,
+            reason = CASE WHEN %(becomes)s::text = 'done' THEN %(reason)s::text ELSE '' END
+        FROM held, ended WHERE w.id = held.work_item_id RETURNING w.*
+    )
+    SELECT held.id, held.agent_id, held.user_id, held.work_item_id, held.interaction_id, {item}, {q}
+    FROM held, ended, item JOIN routing_queue q ON q.id = item.queue_id
+    """,
+    item=WorkItem,
+    q=Queue,
+)
+
+_MOVED = 5  # columns before those of the item
+
+_CODES = """
+SELECT kind FROM crm_code WHERE NOT retired
+AND (kind = 'reason' AND code = %s::text OR kind = 'outcome' AND code = %s::text)
 """
 
 
@@ -43,26 +104,10 @@ def holder_of(work_item_id: int) -> str | None:
 def accept(assignment_id: int, *, by: User) -> Assignment:
     """Take an offer: once. Again is `already_yours`; an offer that is over is `offer_gone` with who has it."""
     with transaction.atomic():
-        mine = _mine(assignment_id, by)
-        Agent.objects.select_for_update(no_key=True).get(pk=mine.agent_id)
-        taken = rows.run(
-            """
-            WITH mine AS (
-                UPDATE routing_assignment SET status = 'accepted', accepted_at = greatest(now(), offered_at)
-                WHERE id = %s AND status = 'offered' AND expires_at > now() RETURNING work_item_id
-            )
-            UPDATE routing_workitem w SET status = 'assigned', accepted_at = coalesce(w.accepted_at, now())
-            FROM mine WHERE w.id = mine.work_item_id RETURNING w.id, w.interaction_id
-            """,
-            (assignment_id,),
-        )
+        taken = rows.kept(_ACCEPT, {"id": assignment_id, "user": by.pk})
         if not taken:
-            mine.refresh_from_db()
-            if mine.status == AssignmentStatus.ACCEPTED:
-                raise Conflict("You have it already.", code="already_yours")
-            raise Conflict("The offer is over.", code="offer_gone", holder=holder_of(mine.work_item_id))
-        Agent.objects.filter(pk=mine.agent_id).update(missed_in_row=0, blocked_families=[])
-        interaction_id = taken[0][1]
+            raise _not_taken(_mine(assignment_id, by))
+        interaction_id, mine = taken[0][0], rows.made(Assignment, taken[0][1:])
         interactions.assign([(interaction_id, by.pk)])
         activities.record("offer.accepted", by=by, interaction_id=interaction_id, assignment=assignment_id)
         _moved(
@@ -70,15 +115,22 @@ def accept(assignment_id: int, *, by: User) -> Assignment:
             "assignment.started",
             "accepted",
         )
-    mine.refresh_from_db()
     return mine
 
 
-def _moved(ended: list[tuple], kind: str, status: str, reason: str = "") -> None:
-    """Say what happened to assignments: rows of (assignment, agent, user, work item, interaction)."""
+def _not_taken(mine: Assignment) -> Conflict:
+    if mine.status == AssignmentStatus.ACCEPTED:
+        return Conflict("You have it already.", code="already_yours")
+    return Conflict("The offer is over.", code="offer_gone", holder=holder_of(mine.work_item_id))
+
+
+def _moved(
+    ended: list[tuple], kind: str, status: str, reason: str = "", first: list[streams.Telling] = ()
+) -> None:
+    """Say what happened to assignments: rows of (assignment, agent, user, work item, interaction), after what is told `first`."""
     work_items.changed(work_items=[row[3] for row in ended], agents=[row[1] for row in ended])
     publish(*[events.AssignmentMoved(assignment_id=row[0], user_id=row[2], status=status) for row in ended])
-    tellings: list[streams.Telling] = []
+    tellings: list[streams.Telling] = [*first]
     for assignment, _, user, work_item, interaction in ended:
         if kind.startswith("offer."):
             data = {"offer": assignment, "reason": reason}
@@ -179,58 +231,53 @@ def return_offers_of(agent_ids: list[int], reason: str) -> None:
         _moved([row[:5] for row in ended], "offer.withdrawn", "withdrawn", reason)
 
 
-def _held(work_item_id: int, by: User) -> Assignment:
-    """The live assignment of an item: the caller's own, or anybody's for who may supervise."""
-    mine = (
-        Assignment.objects.select_related("agent__user", "work_item")
-        .filter(work_item_id=work_item_id, status=AssignmentStatus.ACCEPTED)
-        .first()
-    )
-    if mine is None:
+def _end(
+    work_item_id: int, by: User, status: str, becomes: str, reason: str, outcome: str
+) -> tuple[tuple, WorkItem]:
+    """End the accepted hold of an item: the caller's own, or anybody's of what a supervisor may see.
+
+    Returns (assignment, agent, user, work item, interaction), and the item as it is now.
+    """
+    given = {
+        "item": work_item_id, "user": by.pk, "any": False, "status": str(status), "becomes": becomes, "reason": reason,
+        "outcome": outcome,
+    }  # fmt: skip
+    ended = rows.kept(_END, given)
+    if not ended:
+        if not WorkItem.objects.visible_to(by).filter(pk=work_item_id).exists():
+            raise NotFound("There is no such item, or it is not yours to see.")
+        if may(by, Permission.SUPERVISE):
+            ended = rows.kept(_END, {**given, "any": True})
+    if not ended:
+        if holder := _accepted_by(work_item_id):
+            raise Conflict("Somebody else holds it.", code="taken", holder=holder)
         raise Conflict("Nobody holds this item now.", code="not_held")
-    if mine.agent.user_id != by.pk and by.role not in ("administrator", "supervisor"):
-        raise Conflict("Somebody else holds it.", code="taken", holder=str(mine.agent.user))
-    return mine
+    item = rows.made(WorkItem, ended[0][_MOVED : _MOVED + len(WorkItem._meta.concrete_fields)])
+    item.queue = rows.made(Queue, ended[0][-len(Queue._meta.concrete_fields) :])
+    return ended[0][:_MOVED], item
 
 
-def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> None:
+def _accepted_by(work_item_id: int) -> str | None:
+    held = Assignment.objects.filter(work_item_id=work_item_id, status=AssignmentStatus.ACCEPTED)
+    found = held.select_related("agent__user").first()
+    return str(found.agent.user) if found else None
+
+
+def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> WorkItem:
     """Finish an item with its two codes; the interaction is closed and the agent has room again."""
-    known = set(Code.objects.filter(retired=False).values_list("kind", "code"))
-    wrong = {
-        name: "is not a known code"
-        for name, code in (("reason", reason), ("outcome", outcome))
-        if (name, code) not in known
-    }
-    if wrong:
+    known = {row[0] for row in rows.kept(_CODES, (reason, outcome))}
+    if wrong := {name: "is not a known code" for name in ("reason", "outcome") if name not in known}:
         raise InvalidInput("Reason and outcome are codes.", errors=wrong)
     with transaction.atomic():
-        held = _held(work_item_id, by)
-        interaction_id = held.work_item.interaction_id
-        _finish(held, AssignmentStatus.COMPLETED, "done", reason=reason, outcome=outcome)
-        still_open = Interaction.objects.filter(pk=interaction_id, status=InteractionStatus.OPEN).exists()
-        if interaction_id and still_open:
-            interactions.close(interaction_id, by=by, reason=reason, outcome=outcome)
-        _moved(
-            [(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)],
-            "assignment.ended",
-            "completed",
-            "completed",
-        )
-
-
-def _finish(held: Assignment, status: str, item_status: str, *, reason: str = "", outcome: str = "") -> None:
-    Agent.objects.select_for_update(no_key=True).get(pk=held.agent_id)
-    ended = Assignment.objects.filter(pk=held.pk, status=AssignmentStatus.ACCEPTED).update(
-        status=status, ended_at=rows.run("SELECT now()")[0][0], reason=reason[:100]
-    )
-    if not ended:
-        raise Conflict("It ended meanwhile.", code="not_held")
-    rows.run(_FREE, (held.units, held.units, held.agent_id))
-    rows.run(
-        "UPDATE routing_workitem SET status = %s, done_at = CASE WHEN %s = 'done' THEN now() END, reason = %s, outcome = %s "
-        "WHERE id = %s",
-        (item_status, item_status, reason if item_status == "done" else "", outcome, held.work_item_id),
-    )
+        moved, item = _end(work_item_id, by, AssignmentStatus.COMPLETED, "done", reason, outcome)
+        told: list[streams.Telling] = []
+        if item.interaction_id and interactions.close_open(
+            item.interaction_id, by=by, reason=reason, outcome=outcome
+        ):
+            publish(InteractionClosed(interaction_id=item.interaction_id))
+            told = interactions.closed_tellings(item.interaction_id)
+        _moved([moved], "assignment.ended", "completed", "completed", first=told)
+    return item
 
 
 def transfer(
@@ -242,9 +289,10 @@ def transfer(
             "Name a queue or an agent.", errors={"queue": "one of queue and agent is required"}
         )
     with transaction.atomic():
-        held = _held(work_item_id, by)
-        interaction_id = held.work_item.interaction_id
-        _finish(held, AssignmentStatus.TRANSFERRED, "waiting", reason=note or "transferred")
+        moved, item = _end(
+            work_item_id, by, AssignmentStatus.TRANSFERRED, "waiting", note or "transferred", ""
+        )
+        agent_id, interaction_id = moved[1], item.interaction_id
         rows.run(
             "UPDATE routing_workitem SET queue_id = coalesce(%s, queue_id), preferred_agent_id = %s, "
             "preferred_until = CASE WHEN %s::bigint IS NULL THEN NULL ELSE now() + interval '60 seconds' END, "
@@ -253,7 +301,7 @@ def transfer(
                 queue.pk if queue else None,
                 agent.pk if agent else None,
                 agent.pk if agent else None,
-                held.agent_id,
+                agent_id,
                 work_item_id,
             ),
         )
@@ -265,7 +313,7 @@ def transfer(
         )  # fmt: skip
         publish(events.WorkItemQueued(work_item_id=work_item_id))
         _moved(
-            [(held.pk, held.agent_id, held.agent.user_id, work_item_id, interaction_id)],
+            [moved],
             "assignment.ended",
             "transferred",
             "transferred",

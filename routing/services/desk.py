@@ -18,6 +18,10 @@ JOIN crm_channel c ON c.id = i.channel_id JOIN crm_ticket t ON t.id = i.ticket_i
 WHERE
 """
 
+_THESE = _OFFERS + "a.id = ANY(%s::bigint[]) ORDER BY a.id"
+
+_READERS = rows.with_columns("SELECT {u} FROM crm_user u WHERE u.id = ANY(%s::bigint[])", u=User)
+
 _MINE = """
 SELECT a.id, a.work_item_id AS work_item, w.interaction_id AS interaction, t.id AS ticket, 1000 + t.id AS number, t.subject,
        u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, a.accepted_at AS since,
@@ -88,10 +92,9 @@ def _assignment(row: dict) -> dict:
 
 def offers(assignment_ids: list[int]) -> dict[int, dict]:
     """The data of `offer.made` for many offers at once; one that is over comes without its context."""
-    found = rows.dicts(
-        _OFFERS + "a.id = ANY(%s) ORDER BY a.id", (sorted(set(assignment_ids)),), decode=("explanation",)
-    )
-    users = {user.pk: user for user in User.objects.filter(pk__in={row["user_id"] for row in found})}
+    found = rows.prepared(_THESE, (sorted(set(assignment_ids)),), decode=("explanation",))
+    readers = rows.kept(_READERS, (sorted({row["user_id"] for row in found}),))
+    users = {user.pk: user for user in (rows.made(User, row) for row in readers)}
     still_open = [row for row in found if row["open"]]
     told = {one["offer"]["id"]: one for one in _with_context(still_open, users)}
     for row in found:

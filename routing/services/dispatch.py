@@ -36,13 +36,18 @@ FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
 """
 
 # Of the decisions of one agent, as many as fit are taken; the one item that "one customer, one hand" allows is `over`.
+# An agent whose row somebody holds at this moment is left out: one slow click must not make everybody wait, and the next
+# round comes at once. Locked rows are read as they are, not as they were when the statement began.
 _COMMIT = """
 WITH given AS (
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::float8[], %s::jsonb[], %s::int[], %s::boolean[])
         AS g(item, agent, units, score, explanation, seconds, over)
+), agents AS MATERIALIZED (
+    SELECT id, user_id, capacity, load FROM routing_agent WHERE id IN (SELECT agent FROM given)
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), fitting AS (
     SELECT g.*, a.user_id, a.capacity, a.load + sum(g.units) OVER (PARTITION BY g.agent ORDER BY g.item) AS load_after
-    FROM given g JOIN routing_agent a ON a.id = g.agent
+    FROM given g JOIN agents a ON a.id = g.agent
 ), allowed AS (
     SELECT f.* FROM fitting f WHERE f.load_after <= f.capacity OR (f.over AND f.load_after <= f.capacity + f.units)
 ), taken AS (
@@ -75,6 +80,7 @@ class Router:
     def __init__(self) -> None:
         self.pool = engine.Pool(pacing=Pacing())
         self.families: dict[int, str] = {}
+        self._loaded: set[int] = set()  # agents who were just offered something: their seats are read again
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
@@ -102,15 +108,16 @@ class Router:
 
     def catch_up(self) -> bool:
         """Read again what changed; returns whether anything did."""
-        changed = rows.run("DELETE FROM routing_change RETURNING work_item_id, agent_id")
-        if not changed:
+        changed = rows.kept("DELETE FROM routing_change RETURNING work_item_id, agent_id")
+        if not changed and not self._loaded:
             return False
         items = sorted({item for item, _ in changed if item})
         if items:
             for item in items:
                 self._drop(item)
             self._add(rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (items,)))
-        agents = sorted({agent for _, agent in changed if agent})
+        agents = sorted({agent for _, agent in changed if agent} | self._loaded)
+        self._loaded = set()
         if agents:
             params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET, agents)
             for row in rows.run(_SEATS + " WHERE a.id = ANY(%s)", params):
@@ -124,6 +131,7 @@ class Router:
             return 0
         made = commit(decisions, self.families)
         offered = {row[1] for row in made}
+        self._loaded |= {row[2] for row in made}
         for one in decisions:
             self._drop(one.item_id)
         # What the statement refused moved on in the database: read it and its agent again.
@@ -184,23 +192,11 @@ def _seat(row: tuple) -> engine.Seat:
 
 
 def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[tuple]:
-    """Write a round: agents locked in order, then one statement guarded by `status = waiting` and by capacity.
+    """Write a round in one statement guarded by `status = waiting` and by capacity.
 
-    An agent whose row somebody holds at this moment is left out: one slow click must not make everybody wait, and the
-    next round comes at once. Returns (assignment, work item, agent, user) of the offers made.
+    Returns (assignment, work item, agent, user) of the offers made.
     """
-    explained = {one.item_id: rows.as_json(_explanation(one)) for one in decisions}
-    with transaction.atomic():
-        free = {
-            row[0]
-            for row in rows.run(
-                "SELECT id FROM routing_agent WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
-                (sorted({one.agent_id for one in decisions}),),
-            )
-        }
-        decisions = [one for one in decisions if one.agent_id in free]
-        if not decisions:
-            return []
+    with transaction.atomic(), rows.pipelined():
         made = rows.run(
             _COMMIT,
             (
@@ -208,12 +204,13 @@ def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[t
                 [one.agent_id for one in decisions],
                 [one.units for one in decisions],
                 [one.score for one in decisions],
-                [explained[one.item_id] for one in decisions],
+                [rows.as_json(_explanation(one)) for one in decisions],
                 [work_items.offer_seconds(families[one.item_id]) for one in decisions],
                 [one.preferred for one in decisions],
             ),
         )
-        work_items.changed(agents=[row[2] for row in made])
+        if not made:
+            return []
         publish(*[events.OfferMade(assignment_id=row[0], user_id=row[3]) for row in made])
         tellings: list[streams.Telling] = []
         for assignment, work_item, _, user in made:

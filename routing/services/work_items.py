@@ -1,5 +1,6 @@
 """Work items: queued with skills and a deadline, returned to their place, withdrawn."""
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -40,6 +41,12 @@ FROM queued d WHERE t.id = d.ticket_id AND (t.team_id IS DISTINCT FROM d.team_id
 """
 
 
+_QUEUES = rows.with_columns(
+    "SELECT (SELECT array_agg(code::text) FROM routing_skill), {q} FROM routing_queue q ORDER BY q.id",
+    q=Queue,
+)
+
+
 def offer_seconds(family: str) -> int:
     """How long an offer rings (`practice.md` 2.2)."""
     return getattr(settings, "OFFER_SECONDS_" + {"voice": "CALL"}.get(family, family.upper()))
@@ -54,8 +61,9 @@ class _Desk:
     """The queues and skills as a batch sees them, and which queue an interaction belongs to."""
 
     def __init__(self) -> None:
-        self.queues = list(Queue.objects.order_by("pk"))
-        self.skills = {row[0] for row in rows.run("SELECT code FROM routing_skill")}
+        found = rows.kept(_QUEUES)
+        self.queues = [rows.made(Queue, row[1:]) for row in found]
+        self.skills = set(found[0][0] or ()) if found else set()
         self.by_slug = {queue.slug: queue for queue in self.queues}
         self.by_topic = {topic: queue for queue in reversed(self.queues) for topic in queue.topics}
         self.fallback = next(
@@ -67,9 +75,29 @@ class _Desk:
         return self.by_slug.get(hint) or self.by_topic.get(topic) or self.fallback
 
 
+class _Kept:
+    """What a process that reads the queues for every batch remembers of them."""
+
+    seconds = 0.0
+    desk: _Desk | None = None
+    until = 0.0
+
+
+def remember_queues(seconds: float) -> None:
+    """Believe what was read of queues and skills for so long: for the conveyor, which reads them many times a second."""
+    _Kept.seconds, _Kept.desk = seconds, None
+
+
+def _desk() -> _Desk:
+    now = time.monotonic()
+    if _Kept.desk is None or now >= _Kept.until:
+        _Kept.desk, _Kept.until = _Desk(), now + _Kept.seconds
+    return _Kept.desk
+
+
 def owners(openings: list[Opening]) -> list[Owner]:
     """Whose queue each contact that opens will wait in, and until when: the same rules as when it is queued."""
-    desk = _Desk()
+    desk = _desk()
     if desk.fallback is None:
         return [Owner() for _ in openings]
     queues = [desk.queue_for(one.queue_hint, one.topic) for one in openings]
@@ -89,7 +117,7 @@ def enqueue(interaction_ids: list[int]) -> None:
     )
     if not opened:
         return
-    desk = _Desk()
+    desk = _desk()
     if desk.fallback is None:
         return
     held = dict(rows.run(_HELD, (sorted({row[7] for row in opened}),)))
@@ -123,7 +151,7 @@ def enqueue(interaction_ids: list[int]) -> None:
         tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING RETURNING id",
     )
     ids = [row[0] for row in created]
-    rows.run(_OWN, (ids,))
+    rows.write(_OWN, (ids,))
     changed(work_items=ids)
     publish(*[events.WorkItemQueued(work_item_id=one) for one in ids])
 
@@ -145,43 +173,47 @@ def _skills(codes, desk: _Desk) -> dict[str, int]:
 def changed(work_items: list[int] = (), agents: list[int] = ()) -> None:
     """Tell the conveyor which rows to read again; it deletes what it read. Rings after commit."""
     items, people = sorted(set(work_items)), sorted(set(agents))
-    rows.insert(
-        "routing_change",
-        {
-            "work_item_id": ("bigint", [*items, *[None] * len(people)]),
-            "agent_id": ("bigint", [*[None] * len(items), *people]),
-        },
-    )
+    if items or people:
+        rows.write(
+            "INSERT INTO routing_change (work_item_id, agent_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])",
+            ([*items, *[None] * len(people)], [*[None] * len(items), *people]),
+        )
     live.ring(live.CONVEYOR)
 
 
+# Agents first: everybody who ends a hold locks them before the hold and its item.
+_WITHDRAW = """
+WITH agents AS MATERIALIZED (
+    SELECT g.id FROM routing_agent g WHERE g.id IN (
+        SELECT a.agent_id FROM routing_assignment a JOIN routing_workitem w ON w.id = a.work_item_id
+        WHERE w.interaction_id = ANY(%(contacts)s::bigint[]) AND a.status IN ('offered', 'accepted')
+    ) ORDER BY g.id FOR NO KEY UPDATE
+), out AS (
+    UPDATE routing_workitem SET status = 'withdrawn', done_at = now()
+    WHERE interaction_id = ANY(%(contacts)s::bigint[]) AND status IN ('waiting', 'offered', 'assigned')
+        AND (SELECT count(*) FROM agents) >= 0 RETURNING id, interaction_id
+), ended AS (
+    UPDATE routing_assignment a SET status = 'withdrawn', ended_at = now(), reason = 'closed'
+    FROM out WHERE a.work_item_id = out.id AND a.status IN ('offered', 'accepted')
+    RETURNING a.id, a.agent_id, a.units, a.work_item_id, out.interaction_id
+), freed AS (
+    UPDATE routing_agent g SET load = g.load - e.units,
+        idle_since = CASE WHEN g.load - e.units <= 0 THEN now() ELSE g.idle_since END
+    FROM (SELECT agent_id, sum(units) AS units FROM ended GROUP BY agent_id) e WHERE g.id = e.agent_id
+)
+SELECT e.id, e.agent_id, u.user_id, o.id, o.interaction_id FROM out o
+LEFT JOIN ended e ON e.work_item_id = o.id LEFT JOIN routing_agent u ON u.id = e.agent_id
+"""
+
+
 def withdraw(interaction_ids: list[int]) -> list[tuple]:
-    """Take open work items of these interactions out: they were closed or folded. Frees whoever held them."""
-    ended = rows.run(
-        """
-        WITH out AS (
-            UPDATE routing_workitem SET status = 'withdrawn', done_at = now()
-            WHERE interaction_id = ANY(%s) AND status IN ('waiting', 'offered', 'assigned') RETURNING id, interaction_id
-        ), ended AS (
-            UPDATE routing_assignment a SET status = 'withdrawn', ended_at = now(), reason = 'closed'
-            FROM out WHERE a.work_item_id = out.id AND a.status IN ('offered', 'accepted')
-            RETURNING a.id, a.agent_id, a.units, a.work_item_id, out.interaction_id
-        ), freed AS (
-            UPDATE routing_agent g SET load = g.load - e.units,
-                idle_since = CASE WHEN g.load - e.units <= 0 THEN now() ELSE g.idle_since END
-            FROM (SELECT agent_id, sum(units) AS units FROM ended GROUP BY agent_id) e WHERE g.id = e.agent_id
-            RETURNING g.id
-        )
-        SELECT e.id, e.agent_id, u.user_id, e.work_item_id, e.interaction_id FROM ended e
-        JOIN routing_agent u ON u.id = e.agent_id
-        """,
-        (interaction_ids,),
-    )
-    gone = rows.run(
-        "SELECT id FROM routing_workitem WHERE interaction_id = ANY(%s) AND status = 'withdrawn'",
-        (interaction_ids,),
-    )
-    changed(work_items=[row[0] for row in gone], agents=[row[1] for row in ended])
+    """Take open work items of these interactions out: they were closed or folded. Frees whoever held them.
+
+    Returns the holds that ended: (assignment, agent, user, work item, interaction).
+    """
+    gone = rows.kept(_WITHDRAW, {"contacts": interaction_ids})
+    ended = [row for row in gone if row[0] is not None]
+    changed(work_items=[row[3] for row in gone], agents=[row[1] for row in ended])
     return ended
 
 
