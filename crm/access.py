@@ -31,7 +31,7 @@ class Permission(StrEnum):
     SEE_PRIVACY = "see_privacy"  # holds, erasures and their proofs, retention
     HOLD = "hold"  # keep a record from being erased
     ERASE = "erase"  # erase or anonymise a person, set what is kept how long
-    EXPORT_PERSON = "export_person"  # all that is held on one person
+    EXPORT_PERSON = "export_person"  # all that is held on one person, closed teams' words too
     CONFIGURE = "configure"
     PLAY_DEMO = "play_demo"
 
@@ -43,7 +43,6 @@ _AGENT = {
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,
     Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT, Permission.SEE_PRIVACY, Permission.HOLD,
-    Permission.EXPORT_PERSON,
 }  # fmt: skip
 
 GRANTS: dict = {

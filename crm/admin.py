@@ -28,6 +28,7 @@ from crm.models import (
     ChannelAccount,
     Code,
     Holiday,
+    RetentionPolicy,
     SlaPolicy,
     StatusName,
     Team,
@@ -477,3 +478,24 @@ class StatusNameAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     list_display = ("name", "status", "place", "retired")
     list_filter = ("status", "retired")
     search_fields = ("name",)
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(Configuration, admin.ModelAdmin):
+    """What is kept for a time only; `/privacy/` shows what a run would take."""
+
+    list_display = ["kind", "brand", "days", "way", "is_active", "ran_at", "went"]
+    list_select_related = ["brand"]
+    list_filter = ["kind", "is_active"]
+    search_fields = ["kind", "brand__name"]
+    readonly_fields = ["ran_at", "went"]
+    fieldsets = [
+        ("What, and how long", {"fields": ["kind", "brand", "days", "way"]}),
+        (
+            "Running",
+            {
+                "fields": ["is_active", "ran_at", "went"],
+                "description": "Look at the dry run on /privacy/ first.",
+            },
+        ),
+    ]

@@ -20,4 +20,5 @@ class CrmConfig(AppConfig):
         import_module("crm.services.exports").register_own(
             filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter
         )
+        import_module("crm.services.person_export").register()
         import_module("crm.reactions")

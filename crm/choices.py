@@ -366,3 +366,14 @@ class ErasureState(TextChoices):
 
     WAITING = "waiting"
     DONE = "done"
+
+
+class RetentionKind(TextChoices):
+    """What is kept for a time only."""
+
+    CUSTOMERS = "customers", "Customers without any contact"
+    MESSAGES = "messages", "Words of closed contacts"
+    MENTIONS = "mentions", "Words of posts that need nothing"
+    DELIVERIES = "deliveries", "Raw deliveries that are done"
+    QUARANTINE = "quarantine", "Raw deliveries in the quarantine"
+    IMPORTS = "imports", "Rows of imported files"

@@ -30,7 +30,7 @@ class Kept:
     plain: tuple[str, ...] = ()
     goes: bool = False
     by: str = ""
-    order: str = "id"
+    told: bool = True  # stands in a person's export; what is only a means of ours does not
 
     def columns(self) -> set[str]:
         """All the columns that are declared."""
@@ -147,13 +147,13 @@ keeps("crm.Message", Kept(
     plain=("direction", "audience", "state", "idempotency_key"),
 ))  # fmt: skip
 keeps("crm.ThreadRef", Kept(
-    noun="references", goes=True, words={"external_id": NO_TEXT},
+    noun="references", told=False, goes=True, words={"external_id": NO_TEXT},
     of="""(t.channel_id, substr(t.external_id, 3)) IN (SELECT * FROM unnest(%(channels)s::bigint[], %(items)s::text[]))
         OR t.thread = ANY(%(threads)s) AND NOT EXISTS (
             SELECT 1 FROM crm_interaction o WHERE o.thread = t.thread AND o.id <> ALL(%(interactions)s))""",
 ))  # fmt: skip
 keeps("crm.AwaitedChange", Kept(
-    noun="changes that wait", of=ITEM, goes=True, words={"external_id": NO_TEXT, "text": NO_TEXT}, plain=("event",),
+    noun="changes that wait", told=False, of=ITEM, goes=True, words={"external_id": NO_TEXT, "text": NO_TEXT}, plain=("event",),
 ))  # fmt: skip
 keeps("crm.Delivery", Kept(
     # What waits is not touched: it is turned away when its turn comes (`erasures.turn_away`).
@@ -172,27 +172,28 @@ keeps("crm.Activity", Kept(
 ))  # fmt: skip
 keeps(
     "crm.NameWord",
-    Kept(
-        noun="words of names", by="words", of="t.word = ANY(%(words)s)", words={"word": NO_TEXT}, order="word"
-    ),
+    Kept(noun="words of names", by="words", of="t.word = ANY(%(words)s)", words={"word": NO_TEXT}),
 )
 keeps("crm.ImportMade", Kept(
-    noun="words of names in imports", by="words", of="t.noun = 'word' AND t.name = ANY(%(words)s)", words={"name": NO_TEXT},
+    noun="words of names in imports", told=False, by="words", of="t.noun = 'word' AND t.name = ANY(%(words)s)",
+    words={"name": NO_TEXT},
     plain=("noun",),
 ))  # fmt: skip
 keeps("crm.Export", Kept(
-    noun="files of lists", by="files", of="t.id = ANY(%(exports)s)", words={"query": NO_OBJECT, "error": NO_TEXT},
+    noun="files of lists", told=False, by="files", of="t.id = ANY(%(exports)s)", words={"query": NO_OBJECT, "error": NO_TEXT},
     plain=("noun", "form", "state", "role"),
 ))  # fmt: skip
 keeps("crm.SavedView", Kept(
-    noun="views of lists", of="t.id = ANY(%(views)s)", goes=True, words={"name": NO_TEXT, "where": NO_OBJECT},
+    noun="views of lists", told=False, of="t.id = ANY(%(views)s)", goes=True, words={"name": NO_TEXT, "where": NO_OBJECT},
     plain=("noun", "sharing", "columns", "ordering"),
 ))  # fmt: skip
 keeps("crm.IdempotencyKey", Kept(
-    noun="saved answers", of="t.id = ANY(%(answers)s)", words={"body": "'{\"erased\": true}'"}, plain=("key", "digest"),
+    noun="saved answers", told=False, of="t.id = ANY(%(answers)s)", words={"body": "'{\"erased\": true}'"},
+    plain=("key", "digest"),
 ))  # fmt: skip
 keeps("admin.LogEntry", Kept(
-    noun="lines of the admin", of="t.id = ANY(%(admin_lines)s)", words={"object_repr": "'Erased'", "change_message": NO_TEXT},
+    noun="lines of the admin", told=False, of="t.id = ANY(%(admin_lines)s)",
+    words={"object_repr": "'Erased'", "change_message": NO_TEXT},
     plain=("object_id",),
 ))  # fmt: skip
 keeps("crm.LegalHold", Kept(
@@ -246,3 +247,4 @@ nobody("crm.Stream", "name")
 nobody("crm.LiveEvent", "stream", "type", "data")  # ids and small values, never people's words
 nobody("crm.Erasure", "way", "why", "state", "counts", "problem")
 nobody("crm.ErasedKey", "digest")
+nobody("crm.RetentionPolicy", "kind", "way")

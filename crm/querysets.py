@@ -132,3 +132,10 @@ class ErasureQuerySet(models.QuerySet):
 
     def visible_to(self, user: Any) -> "ErasureQuerySet":
         return self.all() if may(user, Permission.SEE_PRIVACY) else self.none()
+
+
+class RetentionPolicyQuerySet(models.QuerySet):
+    """What is kept how long, for who answers for it."""
+
+    def visible_to(self, user: Any) -> "RetentionPolicyQuerySet":
+        return self.all() if may(user, Permission.SEE_PRIVACY) else self.none()

@@ -384,6 +384,8 @@ SPECTACULAR_SETTINGS = {
         "ChannelKindEnum": "crm.choices.ChannelKind",
         "TicketKindEnum": "crm.choices.TicketKind",
         "LinkKindEnum": "crm.choices.LinkKind",
+        "ErasureWayEnum": "crm.choices.ErasureWay",
+        "RetentionKindEnum": "crm.choices.RetentionKind",
         "ClockKindEnum": "crm.choices.ClockKind",
         "AudienceEnum": "crm.choices.Audience",
         "AnswerAudienceEnum": "crm.choices.ANSWERED",

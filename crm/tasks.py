@@ -7,7 +7,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.models import IdempotencyKey
-from crm.services import audit, erasures, exports, imports, matches, messages, slas, streams, tickets
+from crm.services import (
+    audit,
+    erasures,
+    exports,
+    imports,
+    matches,
+    messages,
+    retention,
+    slas,
+    streams,
+    tickets,
+)
 
 SWEEP_SECONDS = 10
 KEY_HOURS = 48
@@ -80,4 +91,5 @@ def purge() -> None:
     streams.forget(settings.STREAM_RETENTION_HOURS)
     imports.forget_old()
     exports.forget_old()
+    retention.run_active()
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

@@ -49,6 +49,7 @@ pages = [
     path("macros/<int:pk>/", macros.MacroDetail.as_view(), name="macro"),
     path("notices/", notices.NoticeList.as_view(), name="notices"),
     path("notices/<int:pk>/", notices.NoticeOpen.as_view(), name="notice-open"),
+    path("privacy/", privacy.Retention.as_view(), name="privacy"),
     path("imports/", imports.ImportList.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="import"),
     path("exports/", exports.ExportList.as_view(), name="exports"),

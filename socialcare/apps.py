@@ -30,4 +30,5 @@ class SocialcareConfig(AppConfig):
         filters = import_module("socialcare.filters")
         import_module("socialcare.services.exports").register(filters.MentionFilter)
         import_module("socialcare.personal")
+        import_module("socialcare.services.retention").plug_in()
         import_module("socialcare.reactions")

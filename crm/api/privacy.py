@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from crm.access import Permission, find, require
 from crm.api.base import Door, ScopedViewSet
-from crm.choices import ErasureWay, ErasureWhy
+from crm.api.serializers import Edit
+from crm.choices import ErasureWay, ErasureWhy, RetentionKind
 from crm.filters import IdFilter
-from crm.models import Customer, Erasure, LegalHold
-from crm.services import erasures, holds
+from crm.models import Brand, Customer, Erasure, Export, LegalHold, RetentionPolicy
+from crm.services import erasures, holds, person_export, retention
 
 
 class ErasureSerializer(serializers.ModelSerializer):
@@ -27,8 +28,8 @@ class ErasureSerializer(serializers.ModelSerializer):
 class ErasureInput(serializers.Serializer):
     """`confirmation` is the word that the preview gave to the same user at most 15 minutes ago."""
 
-    way = serializers.ChoiceField(choices=ErasureWay)
-    why = serializers.ChoiceField(choices=ErasureWhy)
+    way = serializers.ChoiceField(choices=ErasureWay.choices)
+    why = serializers.ChoiceField(choices=ErasureWhy.choices)
     confirmation = serializers.CharField(max_length=5_000)
 
 
@@ -82,6 +83,99 @@ class CustomerHolds(_OfCustomer):
         return Response(
             HoldSerializer(kept).data, status=201, headers={"Location": f"/api/v1/holds/{kept.pk}/"}
         )
+
+
+class PersonExportSerializer(serializers.ModelSerializer):
+    """A file that is being made: fetched on the page of exports by who asked."""
+
+    class Meta:
+        model = Export
+        fields = ["id", "state", "at"]
+
+
+class PersonalData(_OfCustomer):
+    """All that is held on one person."""
+
+    @extend_schema(operation_id="customers_personal_data", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> Response:
+        """Every row about the person, by noun; each reading stands in the history. 409 `erased`."""
+        require(request.user, Permission.EXPORT_PERSON)
+        return Response(person_export.read(self.customer(request, pk), by=request.user))
+
+    @extend_schema(
+        operation_id="customers_personal_data_file", request=None, responses={202: PersonExportSerializer}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """The same as a file to hand over: JSON and HTML in a zip, made in the background. 409 `erased`."""
+        require(request.user, Permission.EXPORT_PERSON)
+        kept = person_export.ask(self.customer(request, pk), by=request.user)
+        return Response(PersonExportSerializer(kept).data, status=202)
+
+
+class RetentionPolicySerializer(serializers.ModelSerializer):
+    brand = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+
+    class Meta:
+        model = RetentionPolicy
+        fields = ["id", "kind", "brand", "days", "way", "is_active", "ran_at", "went"]
+
+
+class RetentionEdit(Edit):
+    days = serializers.IntegerField(min_value=1, max_value=36_500)
+    way = serializers.ChoiceField(choices=ErasureWay.choices)
+    is_active = serializers.BooleanField()
+
+
+class RetentionInput(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=RetentionKind.choices)
+    brand = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Brand.objects.all(), required=False, allow_null=True, default=None
+    )
+    days = serializers.IntegerField(min_value=1, max_value=36_500)
+    way = serializers.ChoiceField(choices=ErasureWay.choices, default=ErasureWay.ERASE)
+    is_active = serializers.BooleanField(default=False)
+
+
+class DryRunSerializer(serializers.Serializer):
+    rows = serializers.IntegerField(help_text="That would go now.")
+    before = serializers.DateTimeField(help_text="What is older.")
+
+
+class RetentionFilter(FilterSet):
+    class Meta:
+        model = RetentionPolicy
+        fields = ["kind", "is_active"]
+
+
+class RetentionViewSet(ScopedViewSet):
+    """What is kept for a time only."""
+
+    noun = "customers"
+    queryset = RetentionPolicy.objects.select_related("brand")
+    serializer_class = RetentionPolicySerializer
+    filterset_class = RetentionFilter
+    ordering_fields = ("id",)
+
+    @extend_schema(request=RetentionInput, responses={201: RetentionPolicySerializer})
+    def create(self, request: Request) -> Response:
+        """Say how long a kind of data is kept; 409 when that is said already."""
+        require(request.user, Permission.ERASE)
+        made = retention.keep(RetentionPolicy(), self.read_body(RetentionInput), by=request.user)
+        return self.shown(made, status=201)
+
+    @extend_schema(request=RetentionEdit, responses=RetentionPolicySerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change how long, how, and whether it runs."""
+        with self.editing() as policy:
+            require(request.user, Permission.ERASE)
+            retention.keep(policy, self.read_body(RetentionEdit), by=request.user)
+        return self.shown(policy)
+
+    @extend_schema(responses=DryRunSerializer)
+    @action(detail=True, methods=["get"], url_path="dry-run", pagination_class=None, filter_backends=[])
+    def dry_run(self, request: Request, pk: str) -> Response:
+        """How much would go now; nothing is changed."""
+        return Response(DryRunSerializer(retention.dry_run(self.find())).data)
 
 
 class ErasureFilter(FilterSet):

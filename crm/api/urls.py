@@ -15,6 +15,7 @@ router.register("customers", viewsets.CustomerViewSet, "api-customer")
 router.register("merges", viewsets.MergeViewSet, "api-merge")
 router.register("erasures", privacy.ErasureViewSet, "api-erasure")
 router.register("holds", privacy.HoldViewSet, "api-hold")
+router.register("retention-policies", privacy.RetentionViewSet, "api-retention-policy")
 router.register("identities", viewsets.IdentityViewSet, "api-identity")
 router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
 router.register("messages", viewsets.MessageViewSet, "api-message")
@@ -28,6 +29,9 @@ router.register("users", viewsets.UserViewSet, "api-user")
 
 urlpatterns = [
     path("customers/<int:pk>/erasure/", privacy.CustomerErasure.as_view(), name="api-customer-erasure"),
+    path(
+        "customers/<int:pk>/personal-data/", privacy.PersonalData.as_view(), name="api-customer-personal-data"
+    ),
     path("customers/<int:pk>/holds/", privacy.CustomerHolds.as_view(), name="api-customer-holds"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),

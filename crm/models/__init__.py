@@ -12,7 +12,7 @@ from crm.models.macros import Macro, MacroUse, MacroVersion
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
-from crm.models.privacy import ErasedKey, Erasure, LegalHold
+from crm.models.privacy import ErasedKey, Erasure, LegalHold, RetentionPolicy
 from crm.models.saved import SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
@@ -57,6 +57,7 @@ __all__ = [
     "NoteMention",
     "Notice",
     "Order",
+    "RetentionPolicy",
     "SavedView",
     "SlaPolicy",
     "StatusName",

@@ -1,13 +1,15 @@
 """What is owed to the people themselves: holds that keep a record, and the proof that one is gone."""
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from crm.choices import ErasureState, ErasureWay, ErasureWhy
+from crm.choices import ErasureState, ErasureWay, ErasureWhy, RetentionKind
+from crm.models.channels import Brand
 from crm.models.customers import Customer
 from crm.models.users import User
-from crm.querysets import ErasureQuerySet, LegalHoldQuerySet
+from crm.querysets import ErasureQuerySet, LegalHoldQuerySet, RetentionPolicyQuerySet
 
 
 class LegalHold(models.Model):
@@ -58,3 +60,41 @@ class ErasedKey(models.Model):
     digest = models.BinaryField(primary_key=True)
     erasure = models.ForeignKey(Erasure, on_delete=models.PROTECT, related_name="keys")
     at = models.DateTimeField(help_text="What an author posted until then stays out.")
+
+
+class RetentionPolicy(models.Model):
+    """How long one kind of data is kept, of one brand or of all; what is older goes, but what is on hold."""
+
+    kind = models.CharField(max_length=10, choices=RetentionKind)
+    brand = models.ForeignKey(
+        Brand,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Empty: of all brands.",
+    )
+    days = models.PositiveIntegerField(validators=[MinValueValidator(1)], help_text="What is older goes.")
+    way = models.CharField(
+        max_length=9, choices=ErasureWay, default=ErasureWay.ERASE, help_text="Anonymise: only of customers."
+    )
+    is_active = models.BooleanField(default=False, help_text="Look at the dry run first.")
+    ran_at = models.DateTimeField(null=True, blank=True, editable=False)
+    went = models.PositiveBigIntegerField(default=0, editable=False, help_text="Rows, of all runs.")
+
+    objects = RetentionPolicyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "retention policies"
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "brand"], nulls_distinct=False, name="retention_once"),
+            models.CheckConstraint(condition=Q(days__gte=1), name="retention_days"),
+            models.CheckConstraint(
+                condition=Q(way=ErasureWay.ERASE) | Q(kind=RetentionKind.CUSTOMERS),
+                name="retention_way",
+                violation_error_message="Only customers are made anonymous; of the rest the words go.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}{f' of {self.brand}' if self.brand else ''}: {self.days} days"

@@ -149,7 +149,7 @@ def work(limit: int = BATCH) -> int:
     while audit.seal_new():
         pass
     ready = [one for one in waiting if _prepare(one)]
-    loose = traces.loose_of(ready)
+    loose = traces.loose_of({one.pk: one.customer_id for one in ready})
     return sum(_finish(one, loose.get(one.pk) or Loose()) for one in ready)
 
 

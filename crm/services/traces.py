@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from crm import personal, rows
-from crm.models import Customer, Erasure, Identity, Ticket
+from crm.models import Customer, Identity, Ticket
 from crm.services import search
 from crm.services.merges import family
 
@@ -102,14 +102,15 @@ class Loose:
         }
 
 
-def loose_of(promised: list[Erasure]) -> dict[int, Loose]:
-    """One pass over raw deliveries, rows of imports and filters of lists that name any of these people."""
-    found = {one.pk: _named(one.customer_id) for one in promised}
+def loose_of(people: dict[int, int]) -> dict[int, Loose]:
+    """One pass over raw deliveries, rows of imports and filters of lists that name any of these people: a key of the caller's
+    to customer id."""
+    found = {key: _named(customer) for key, customer in people.items()}
     items: dict[tuple[int, str], set[int]] = {}
-    for one in promised:
-        traces = of_person(one.customer_id)
+    for key, customer in people.items():
+        traces = of_person(customer)
         for item in zip(traces["channels"], traces["items"], strict=True):
-            items.setdefault(item, set()).add(one.pk)
+            items.setdefault(item, set()).add(key)
     addressed = _index({erasure: one.addresses for erasure, one in found.items()})
     named = _index({erasure: one.names | one.addresses for erasure, one in found.items()})
     # Of what came only the author's address tells: there are many of one name.

@@ -4,18 +4,19 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from crm.access import Permission, find, may
-from crm.choices import ErasureWay, ErasureWhy
-from crm.errors import DomainError
-from crm.models import Customer, Erasure, LegalHold
-from crm.services import erasures, holds
+from crm.choices import ErasureWay, ErasureWhy, RetentionKind
+from crm.errors import DomainError, NotFound
+from crm.models import Brand, Customer, Erasure, LegalHold, RetentionPolicy
+from crm.services import erasures, holds, person_export, retention
 from crm.services.merges import family, holder_of
-from crm.views.base import BIGGEST_ID, Page
+from crm.views.base import BIGGEST_ID, Page, page_of
 
 CONFIRM = "erase"  # what is typed so that nobody erases by a slip
 
@@ -41,11 +42,12 @@ class CustomerPrivacy(Page):
             "word": CONFIRM,
             "can_erase": may(request.user, Permission.ERASE),
             "can_hold": may(request.user, Permission.HOLD),
+            "can_export": may(request.user, Permission.EXPORT_PERSON),
         }  # fmt: skip
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
-        acts = {"hold": self._hold, "lift": self._lift, "erase": self._erase}
+        acts = {"export": self._export, "hold": self._hold, "lift": self._lift, "erase": self._erase}
         try:
             said = acts.get(request.POST.get("act", ""), self._nothing)(request, customer)
         except DomainError as error:
@@ -53,6 +55,10 @@ class CustomerPrivacy(Page):
         else:
             messages.success(request, said)
         return redirect("customer-privacy", pk=customer.pk)
+
+    def _export(self, request: HttpRequest, customer: Customer) -> str:
+        person_export.ask(customer, by=request.user)
+        return "The file is being made: it appears under Exports, for you alone."
 
     def _hold(self, request: HttpRequest, customer: Customer) -> str:
         kept = holds.place(
@@ -90,3 +96,72 @@ def _day(request: HttpRequest) -> datetime | None:
     if day is None or not 1 < day.year < 9999:
         return None
     return timezone.make_aware(datetime(day.year, day.month, day.day, 23, 59, 59))
+
+
+class Retention(Page):
+    """`/privacy/`: what is kept how long, what a run would take (`?dry=1`), and the newest erasures."""
+
+    permission = Permission.SEE_PRIVACY
+    template = "crm/retention.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        policies = list(
+            RetentionPolicy.objects.visible_to(request.user).select_related("brand").order_by("kind", "pk")
+        )
+        for policy in policies if "dry" in request.GET else ():
+            policy.dry = retention.dry_run(policy)
+        page = page_of(request, Erasure.objects.visible_to(request.user).select_related("by"))
+        return {
+            "policies": policies,
+            "dry": "dry" in request.GET,
+            "kinds": RetentionKind.choices,
+            "ways": ErasureWay.choices,
+            "brands": Brand.objects.order_by("name"),
+            "can_set": may(request.user, Permission.ERASE),
+            "erasures": page.rows,
+            **page.addresses(),
+        }
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        try:
+            policy = self._policy(request)
+            retention.keep(policy, self._changes(request, policy), by=request.user)
+        except DomainError as error:
+            said = "; ".join(f"{name} {text}" for name, text in error.extra.get("errors", {}).items())
+            messages.error(request, f"{error.detail} {said}".strip())
+        except IntegrityError:
+            messages.error(request, "That is said already: change the line below.")
+        else:
+            messages.success(
+                request,
+                f"Kept: {policy}. {'It runs by itself.' if policy.is_active else 'It is switched off.'}",
+            )
+        return redirect("privacy")
+
+    def _policy(self, request: HttpRequest) -> RetentionPolicy:
+        given = request.POST.get("policy", "")
+        if not given:
+            return RetentionPolicy()
+        known = given.isascii() and given.isdecimal() and len(given) < 20 and int(given) <= BIGGEST_ID
+        found = RetentionPolicy.objects.visible_to(request.user).filter(pk=int(given) if known else 0).first()
+        if found is None:
+            raise NotFound("There is no such policy.")
+        return found
+
+    def _changes(self, request: HttpRequest, policy: RetentionPolicy) -> dict[str, Any]:
+        given = request.POST
+        days = given.get("days", "")
+        changes: dict[str, Any] = {
+            "days": int(days) if days.isascii() and days.isdecimal() and len(days) < 6 else 0,
+            "is_active": given.get("active") == "1",
+        }
+        if policy.pk is None:
+            if given.get("kind") not in RetentionKind.values:
+                raise DomainError("Choose what is kept.")
+            changes["kind"] = given["kind"]
+            changes["way"] = (
+                given.get("way") if given.get("way") in ErasureWay.values else ErasureWay.ERASE.value
+            )
+            slug = given.get("brand", "").replace("\x00", "")
+            changes["brand"] = Brand.objects.filter(slug=slug).first() if slug else None
+        return changes

@@ -14,6 +14,7 @@ from crm.models import (
     Interaction,
     LegalHold,
     Notice,
+    RetentionPolicy,
     Tag,
     Ticket,
     User,
@@ -77,6 +78,7 @@ def _shared() -> dict[str, object]:
         "tag": Tag.objects.create(slug=f"t-{make.number()}", name="Loyal").pk,
         "field": CustomField.objects.create(noun="customer", slug="size", label="Size", kind="number").pk,
         "double": make.make_customer().pk,
+        "policy": RetentionPolicy.objects.create(kind="messages", days=90).pk,
         "hold": LegalHold.objects.create(
             customer=make.make_customer(), reason="a law suit", by=make.make_user()
         ).pk,
