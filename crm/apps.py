@@ -21,4 +21,11 @@ class CrmConfig(AppConfig):
             filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter
         )
         import_module("crm.services.person_export").register()
+        import_module("crm.services.bulks").register_filters(
+            {
+                "customers": filters.CustomerFilter,
+                "tickets": filters.TicketFilter,
+                "companies": filters.CompanyFilter,
+            }
+        )
         import_module("crm.reactions")

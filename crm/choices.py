@@ -377,3 +377,23 @@ class RetentionKind(TextChoices):
     DELIVERIES = "deliveries", "Raw deliveries that are done"
     QUARANTINE = "quarantine", "Raw deliveries in the quarantine"
     IMPORTS = "imports", "Rows of imported files"
+
+
+class BulkState(TextChoices):
+    """Where an edit of many rows is. Running and undoing are promises: rows wait, and whoever is free goes on."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    DONE = "done"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+
+
+class BulkOutcome(TextChoices):
+    """What a row of such an edit became; while it is only previewed, what it would become."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    RESTORED = "restored"
+    KEPT = "kept"

@@ -102,3 +102,10 @@ class ErasureAsked(Fact):
     """A person's record waits to be erased."""
 
     erasure_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPromised(Fact):
+    """An edit of many rows waits to be made or undone."""
+
+    bulk_id: int

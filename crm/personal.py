@@ -187,6 +187,18 @@ keeps("crm.SavedView", Kept(
     noun="views of lists", told=False, of="t.id = ANY(%(views)s)", goes=True, words={"name": NO_TEXT, "where": NO_OBJECT},
     plain=("noun", "sharing", "columns", "ordering"),
 ))  # fmt: skip
+_OF_BULK = """r.row_id = ANY(%(customers)s) AND (SELECT b.noun FROM crm_bulk b WHERE b.id = r.of_id) = 'customers'
+    OR r.row_id = ANY(%(tickets)s) AND (SELECT b.noun FROM crm_bulk b WHERE b.id = r.of_id) = 'tickets'"""
+keeps("crm.Bulk", Kept(
+    # What rows were given may be words about him whom it was given to.
+    noun="edits of many rows", words={"change": NO_OBJECT, "asked": NO_OBJECT}, plain=("noun", "state", "counts", "source"),
+    of=f"t.id = ANY(%(bulks)s) OR t.id IN (SELECT r.of_id FROM crm_bulkrow r WHERE {_OF_BULK})",  # noqa: S608 - our own names
+))  # fmt: skip
+keeps("crm.BulkRow", Kept(
+    # Without what it was the row cannot be put back, which is as it should be.
+    noun="rows of such edits", words={"reason": NO_TEXT, "before": NO_OBJECT, "after": NO_OBJECT}, plain=("outcome",),
+    of=_OF_BULK.replace("r.", "t."),
+))  # fmt: skip
 keeps("crm.IdempotencyKey", Kept(
     noun="saved answers", told=False, of="t.id = ANY(%(answers)s)", words={"body": "'{\"erased\": true}'"},
     plain=("key", "digest"),

@@ -6,7 +6,7 @@ from kombu.exceptions import OperationalError
 
 from crm import tasks
 from crm.bus import after
-from crm.events import ErasureAsked, ExportAsked, ImportPromised, MessageQueued
+from crm.events import BulkPromised, ErasureAsked, ExportAsked, ImportPromised, MessageQueued
 
 log = logging.getLogger(__name__)
 
@@ -51,3 +51,14 @@ def erase_them(facts: tuple[ErasureAsked, ...]) -> None:
         tasks.erase.delay()
     except (OperationalError, OSError) as error:
         log.warning("not handed to a worker", extra={"erasures": len(facts), "error": str(error)})
+
+
+@after(BulkPromised)
+def change_them(facts: tuple[BulkPromised, ...]) -> None:
+    """Hand an edit of many rows to a worker; without a broker its rows wait for the sweep."""
+    for fact in facts:
+        try:
+            tasks.change_many.delay(fact.bulk_id)
+        except (OperationalError, OSError) as error:
+            log.warning("not handed to a worker", extra={"bulk": fact.bulk_id, "error": str(error)})
+            return

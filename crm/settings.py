@@ -397,6 +397,11 @@ SPECTACULAR_SETTINGS = {
         "WorkItemStatusEnum": "routing.choices.WorkItemStatus",
         "AssignmentStatusEnum": "routing.choices.AssignmentStatus",
         "MentionStatusEnum": "socialcare.choices.MentionStatus",
+        "ListNounEnum": "crm.api.lists.NOUNS",
+        "FieldNounEnum": "crm.choices.FieldNoun",
+        "BulkStateEnum": "crm.choices.BulkState",
+        "BulkOutcomeEnum": "crm.choices.BulkOutcome",
+        "DeliveryOutcomeEnum": "crm.choices.DeliveryOutcome",
     },
 }
 

@@ -1,6 +1,7 @@
 """By which door an act came in, for the history: page, api, admin, or the house itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,16 @@ def current() -> str:
     return _source.get()
 
 
+@contextmanager
+def through(door: str) -> Iterator[None]:
+    """What is done inside came in by this door, also when the house does it later."""
+    token = _source.set(door)
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
 class SourceMiddleware:
     """Remembers the door for as long as the request is answered."""
 
@@ -23,8 +34,5 @@ class SourceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         door = next((name for prefix, name in _DOORS if request.path.startswith(prefix)), "page")
-        token = _source.set(door)
-        try:
+        with through(door):
             return self.get_response(request)
-        finally:
-            _source.reset(token)

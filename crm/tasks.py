@@ -9,6 +9,7 @@ from django.utils import timezone
 from crm.models import IdempotencyKey
 from crm.services import (
     audit,
+    bulks,
     erasures,
     exports,
     imports,
@@ -42,6 +43,8 @@ def sweep() -> None:
         read_in.apply_async((import_id,), expires=SWEEP_SECONDS)
     if erasures.due():
         erase.apply_async(expires=SWEEP_SECONDS)
+    for bulk_id in bulks.due():
+        change_many.apply_async((bulk_id,), expires=SWEEP_SECONDS)
     for export_id in exports.due():
         write_out.apply_async((export_id,), expires=SWEEP_SECONDS)
 
@@ -56,6 +59,13 @@ def erase() -> None:
 def write_out(export_id: int) -> None:
     """Write a list to the file that was asked for."""
     exports.work(export_id)
+
+
+@shared_task
+def change_many(bulk_id: int) -> None:
+    """Go on with what was promised of an edit of many rows: its rows, or its undo."""
+    if not bulks.work(bulk_id, seconds=SLICE_SECONDS):
+        change_many.delay(bulk_id)
 
 
 @shared_task
@@ -92,4 +102,5 @@ def purge() -> None:
     imports.forget_old()
     exports.forget_old()
     retention.run_active()
+    bulks.forget_old()
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

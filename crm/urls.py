@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 
 from crm.api.base import NotHere
 from crm.views import (
+    bulks,
     customers,
     deliveries,
     exports,
@@ -50,6 +51,8 @@ pages = [
     path("notices/", notices.NoticeList.as_view(), name="notices"),
     path("notices/<int:pk>/", notices.NoticeOpen.as_view(), name="notice-open"),
     path("privacy/", privacy.Retention.as_view(), name="privacy"),
+    path("bulks/", bulks.BulkList.as_view(), name="bulks"),
+    path("bulks/<int:pk>/", bulks.BulkDetail.as_view(), name="bulk"),
     path("imports/", imports.ImportList.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="import"),
     path("exports/", exports.ExportList.as_view(), name="exports"),

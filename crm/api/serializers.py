@@ -161,13 +161,14 @@ class TicketSerializer(serializers.ModelSerializer):
     brand = SlugRef()
     team = SlugRef()
     status_name = serializers.CharField(read_only=True, allow_null=True)
+    tags = serializers.SlugRelatedField(slug_field="slug", many=True, read_only=True)
 
     class Meta:
         model = Ticket
         fields = [
             "id", "number", "customer", "brand", "subject", "status", "topic", "team", "owner", "continues", "folded_into",
             "promised_by", "promise", "opened_at", "updated_at", "due_at", "solved_at", "kind", "priority", "priority_reason",
-            "status_name", "snoozed_until", "next_due_at",
+            "status_name", "snoozed_until", "next_due_at", "tags", "fields",
         ]  # fmt: skip
 
 
@@ -317,6 +318,9 @@ class TicketEdit(Edit):
     )
     promise = serializers.CharField(max_length=1000, allow_blank=True)
     promised_by = serializers.DateTimeField(allow_null=True)
+    team = serializers.SlugRelatedField(slug_field="slug", queryset=Team.objects.all(), allow_null=True)
+    tags = serializers.SlugRelatedField(slug_field="slug", queryset=Tag.objects.all(), many=True)
+    fields = serializers.DictField()
 
 
 class TicketInput(serializers.Serializer):

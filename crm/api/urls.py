@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import companies, lists, macros, notices, privacy, viewsets
+from crm.api import bulks, companies, lists, macros, notices, privacy, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -11,6 +11,7 @@ router.register("companies", companies.CompanyViewSet, "api-company")
 router.register("tags", companies.TagViewSet, "api-tag")
 router.register("custom-fields", companies.CustomFieldViewSet, "api-custom-field")
 router.register("views", lists.SavedViewViewSet, "api-view")
+router.register("bulks", bulks.BulkViewSet, "api-bulk")
 router.register("customers", viewsets.CustomerViewSet, "api-customer")
 router.register("merges", viewsets.MergeViewSet, "api-merge")
 router.register("erasures", privacy.ErasureViewSet, "api-erasure")

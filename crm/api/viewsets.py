@@ -259,7 +259,7 @@ class TicketViewSet(ScopedViewSet):
     """Problems, across contacts."""
 
     noun = "tickets"
-    queryset = Ticket.objects.select_related("brand", "team", "owner", "status_name")
+    queryset = Ticket.objects.select_related("brand", "team", "owner", "status_name").prefetch_related("tags")
     serializer_class = serializers.TicketSerializer
     filterset_class = filters.TicketFilter
     ordering_fields = TICKETS.orderings
@@ -274,11 +274,14 @@ class TicketViewSet(ScopedViewSet):
 
     @extend_schema(request=serializers.TicketEdit, responses=serializers.TicketSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change subject, owner or status; a status only along the legal moves."""
+        """Change subject, owner, team, tags or status; a status only along the legal moves, `fields` by slug."""
         with self.editing() as ticket:
             require(request.user, Permission.CLOSE)
-            tickets.edit(ticket, self.read_body(serializers.TicketEdit), by=request.user)
-        return self.shown(ticket)
+            given = self.read_body(serializers.TicketEdit)
+            if team := given.get("team"):
+                find(outside_closed(Team.objects.all(), request.user, ""), pk=team.pk)
+            tickets.edit(ticket, given, by=request.user)
+        return self.shown(self.after(ticket))
 
     @extend_schema(responses=serializers.ClockSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

@@ -13,7 +13,7 @@ from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
 from crm.models.privacy import ErasedKey, Erasure, LegalHold, RetentionPolicy
-from crm.models.saved import SavedView
+from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
 from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
@@ -25,6 +25,8 @@ __all__ = [
     "AuditHead",
     "AwaitedChange",
     "Brand",
+    "Bulk",
+    "BulkRow",
     "BusinessCalendar",
     "Channel",
     "ChannelAccount",

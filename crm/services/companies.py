@@ -4,8 +4,8 @@ from django.db import transaction
 
 from crm import rows
 from crm.errors import Conflict, InvalidInput
-from crm.models import Activity, Company, User
-from crm.services import fields
+from crm.models import Activity, Company, CustomField, User
+from crm.services import edits, fields
 
 EDITABLE = frozenset({"name", "domain", "parent", "owner", "note", "fields"})
 DEEPEST = 12  # levels of a tree
@@ -43,6 +43,30 @@ def edit(company: Company, changes: dict, *, by: User) -> Company:
         company.save()
         Activity.objects.create(actor=by, verb=verb, data={"company": company.pk, "fields": sorted(changes)})
     return company
+
+
+def planned(company: Company, changes: dict, own: dict[str, CustomField] | None = None) -> dict:
+    """What of the changes is new to the company, without its place in the tree; `own` are the fields of our own."""
+    if unknown := set(changes) - {"owner", "fields"}:
+        raise InvalidInput(
+            "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
+        )
+    changes = dict(changes)
+    if "fields" in changes:
+        changes["fields"] = fields.merged("company", company.fields, changes["fields"], own)
+    return edits.changed(company, changes)
+
+
+def write(planned: list[edits.Edit], *, by: User, **data: object) -> None:
+    """Write edits of companies, each with its line of history; `data` stands in all lines."""
+    with transaction.atomic():
+        edits.write(planned)
+        Activity.objects.bulk_create(
+            Activity(
+                actor=by, verb="company.edited", data={"company": one.pk, "fields": sorted(changed), **data}
+            )
+            for one, changed in planned
+        )
 
 
 def _check_tree(company: Company, parent: Company) -> None:

@@ -9,8 +9,8 @@ from django.db import transaction
 from crm import rows
 from crm.choices import ConsentPurpose, Trust
 from crm.errors import InvalidInput, NotFound
-from crm.models import Activity, Consent, Customer, Identity, Tag, User
-from crm.services import fields, search
+from crm.models import Activity, Consent, Customer, CustomField, Identity, User
+from crm.services import edits, fields, search
 
 EDITABLE = frozenset(
     {
@@ -37,36 +37,34 @@ UPDATE crm_customer c SET value = v.value FROM (
 
 def edit(customer: Customer, changes: dict, *, by: User) -> Customer:
     """Correct what a person may correct; what changed stands in the customer's timeline, without the words."""
+    if changed := planned(customer, changes):
+        write([(customer, changed)], by=by)
+    return customer
+
+
+def planned(customer: Customer, changes: dict, own: dict[str, CustomField] | None = None) -> dict:
+    """What of the changes is new to the customer; refuses what cannot be. `own` are the fields of our own."""
     if unknown := set(changes) - EDITABLE:
         raise InvalidInput(
             "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
         )
     changes = dict(changes)
     if "fields" in changes:
-        changes["fields"] = fields.merged("customer", customer.fields, changes["fields"])
-    tags = changes.pop("tags", None)
-    changed = sorted(name for name, value in changes.items() if getattr(customer, name) != value)
+        changes["fields"] = fields.merged("customer", customer.fields, changes["fields"], own)
+    return edits.changed(customer, changes)
+
+
+def write(planned: list[edits.Edit], *, by: User, **data: object) -> None:
+    """Write edits of customers, each with its line of history; `data` stands in all lines."""
     with transaction.atomic():
-        if tags is not None and _set_tags(customer, tags):
-            changed.append("tags")
-        if not changed:
-            return customer
-        plain = [name for name in changed if name != "tags"]
-        old_words = search.words_of([customer.name]) if "name" in changed else []
-        for name in plain:
-            setattr(customer, name, changes[name])
-        customer.save(update_fields=plain)
-        if "name" in changed:
-            search.learn([customer.name])
-            search.forget(old_words)
-        _record("customer.edited", customer, by, fields=changed)
-    return customer
-
-
-def _set_tags(customer: Customer, tags: list[Tag]) -> bool:
-    before = {*customer.tags.values_list("pk", flat=True)}
-    customer.tags.set(tags)
-    return before != {tag.pk for tag in tags}
+        old = search.words_of([one.name for one, changed in planned if "name" in changed])
+        edits.write(planned)
+        search.learn([one.name for one, changed in planned if "name" in changed])
+        search.forget(old)
+        Activity.objects.bulk_create(
+            Activity(actor=by, verb="customer.edited", customer=one, data={"fields": sorted(changed), **data})
+            for one, changed in planned
+        )
 
 
 def prefer(identity: Identity, *, by: User) -> None:

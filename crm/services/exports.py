@@ -7,7 +7,7 @@ only while he still sees what he saw then (`ExportQuerySet`); after a week it go
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from crm.bus import publish
 from crm.choices import ExportFormat, ExportState
 from crm.errors import DomainError, InvalidInput, NotFound
 from crm.models import Activity, Customer, Erasure, Export, Interaction, Ticket, User
+from crm.services.narrowing import Words, narrowed
 from crm.spreadsheets import MOST_ROWS, write_csv, write_xlsx
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,6 @@ MIME = {
 MIME |= {"jsonl": "application/x-ndjson", "zip": "application/zip"}
 
 Column = tuple[str, Callable[[Any], Any]]
-Words = Mapping[str, Sequence[str]]  # a list's filters as in an address: name to values
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,35 +119,7 @@ def _rows_of(noun: str, words: Words, by: User) -> QuerySet:
     if noun not in _listed:
         raise InvalidInput("Which list?", errors={"noun": f"is one of {', '.join(nouns())}"})
     listed = _listed[noun]
-    given = _QueryWords(words)
-    unknown = sorted(set(words) - set(listed.filters.base_filters))
-    narrowed = listed.filters(given, queryset=listed.visible_to(by), request=_Asker(by))
-    if unknown or not narrowed.is_valid():
-        errors = {name: "does not narrow this list" for name in unknown}
-        errors |= {name: " ".join(said) for name, said in narrowed.form.errors.items()}
-        raise InvalidInput("The list cannot be narrowed so.", errors=errors)
-    return narrowed.qs.order_by("pk")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """What filters ask of a request: who looks."""
-
-    user: User
-
-
-class _QueryWords(dict):
-    """Filters by name as a form reads them: the last value, or all."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        values = super().get(name)
-        return values[-1] if values else default
-
-    def getlist(self, name: str) -> list[str]:
-        return list(super().get(name) or [])
-
-    def __getitem__(self, name: str) -> Any:
-        return super().__getitem__(name)[-1]
+    return narrowed(listed.visible_to(by), listed.filters, words, by).order_by("pk")
 
 
 def _name(noun: str, form: str) -> str:

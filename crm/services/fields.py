@@ -12,11 +12,19 @@ from crm.models import CustomField
 LONGEST = 1_000  # characters of a text
 
 
-def merged(noun: str, stored: dict, given: dict) -> dict:
-    """What is stored with what is given over it; None takes a field away. Refuses by field what does not fit."""
+def of(noun: str) -> dict[str, CustomField]:
+    """The fields of a noun by slug."""
+    return {one.slug: one for one in CustomField.objects.filter(noun=noun, retired=False)}
+
+
+def merged(noun: str, stored: dict, given: dict, known: dict[str, CustomField] | None = None) -> dict:
+    """What is stored with what is given over it; None takes a field away. Refuses by field what does not fit.
+
+    `known` are the noun's fields where many rows are asked about.
+    """
     if not isinstance(given, dict):
         raise InvalidInput("Fields are an object.", errors={"fields": "is not an object"})
-    known = {one.slug: one for one in CustomField.objects.filter(noun=noun, retired=False)}
+    known = of(noun) if known is None else known
     errors, result = {}, dict(stored)
     for slug, value in given.items():
         if slug not in known:

@@ -10,9 +10,11 @@ from crm.bus import publish
 from crm.choices import TICKET_MOVES, LinkKind, TicketStatus
 from crm.errors import Conflict, InvalidInput, InvalidTransition, NotFound
 from crm.models import (
+    Activity,
     Brand,
     ChecklistItem,
     Customer,
+    CustomField,
     Message,
     StatusName,
     Tag,
@@ -22,7 +24,7 @@ from crm.models import (
     TicketMerge,
     User,
 )
-from crm.services import activities, interactions, streams
+from crm.services import activities, edits, fields, interactions, streams
 
 EDITABLE = frozenset(
     {
@@ -37,6 +39,8 @@ EDITABLE = frozenset(
         "priority_reason",
         "promise",
         "promised_by",
+        "tags",
+        "fields",
     }
 )
 OVER = {TicketStatus.SOLVED, TicketStatus.CLOSED}
@@ -79,25 +83,47 @@ FROM (
 
 def edit(ticket: Ticket, changes: dict, *, by: User) -> Ticket:
     """Change what a person may change; a status only along the legal moves, another priority only with a reason."""
+    if changed := planned(ticket, changes):
+        write([(ticket, changed)], by=by)
+    return ticket
+
+
+def planned(ticket: Ticket, changes: dict, own: dict[str, CustomField] | None = None) -> dict:
+    """What of the changes is new to the ticket, with what follows from it; refuses what cannot be.
+
+    `own` are the fields of our own.
+    """
     if unknown := set(changes) - EDITABLE:
         raise InvalidInput(
             "Nothing to change.", errors={name: "cannot be changed" for name in sorted(unknown)}
         )
     changes = _completed(ticket, changes)
-    changed = sorted(name for name, value in changes.items() if getattr(ticket, name) != value)
-    if not changed:
-        return ticket
+    if "fields" in changes:
+        changes["fields"] = fields.merged("ticket", ticket.fields, changes["fields"], own)
+    changed = edits.changed(ticket, changes)
+    if "status" in changed:
+        _check_move(ticket, changed["status"])
+    return changed
+
+
+def write(planned: list[edits.Edit], *, by: User, **data: object) -> None:
+    """Write edits of tickets, each with its line of history; `data` stands in all lines."""
     with transaction.atomic():
         now = _now()
-        if "status" in changed:
-            _move(ticket, changes["status"], now)
-        for name in changed:
-            setattr(ticket, name, changes[name])
-        ticket.updated_at = now
-        ticket.save(update_fields=[*changed, "updated_at", "solved_at"])
-        _record("ticket.edited", ticket, by, fields=changed, status=str(ticket.status))
-        _tell(ticket)
-    return ticket
+        for ticket, changed in planned:
+            if "status" in changed and "solved_at" not in changed:
+                over = changed["status"] in OVER
+                ticket.solved_at = (ticket.solved_at or now) if over else None
+            ticket.updated_at = now
+        edits.write(planned, "updated_at", "solved_at")
+        Activity.objects.bulk_create(
+            Activity(
+                actor=by, verb="ticket.edited", customer_id=ticket.customer_id, ticket=ticket,
+                data={"fields": sorted(changed.keys() - {"solved_at"}), "status": str(ticket.status), **data},
+            )
+            for ticket, changed in planned
+        )  # fmt: skip
+        _tell(*(ticket for ticket, _ in planned))
 
 
 def solve(ticket: Ticket, *, by: User | None) -> None:
@@ -128,23 +154,18 @@ def _completed(ticket: Ticket, changes: dict) -> dict:
     return changes
 
 
-def _move(ticket: Ticket, status: str, now: datetime) -> None:
+def _check_move(ticket: Ticket, status: str) -> None:
     if status not in TICKET_MOVES[ticket.status]:
         raise InvalidTransition(
             f"A ticket that is {ticket.status} cannot become {status}.",
             allowed=sorted(TICKET_MOVES[ticket.status]),
         )
-    ticket.status = status
-    if status not in OVER:
-        ticket.solved_at = None
-    elif ticket.solved_at is None:
-        ticket.solved_at = now
 
 
-def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **fields: Any) -> Ticket:
+def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **given: Any) -> Ticket:
     """A ticket that no message opened: a visit, a letter, a promise (`practice.md` 1.8). Its writer owns it.
 
-    `fields`: topic, kind, promise, promised_by.
+    `given`: topic, kind, promise, promised_by.
     """
     if not subject.strip():
         raise InvalidInput("A ticket needs a subject.", errors={"subject": "is empty"})
@@ -155,7 +176,7 @@ def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **
     with transaction.atomic():
         ticket = Ticket.objects.create(
             customer=customer, brand=brand, subject=subject.strip()[:200], status=TicketStatus.OPEN, team=by.team, owner=by,
-            **fields,
+            **given,
         )  # fmt: skip
         _record("ticket.opened_by_hand", ticket, by)
         _tell(ticket)

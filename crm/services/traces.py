@@ -18,6 +18,7 @@ _NAMING = (
     ("SELECT id, data FROM crm_activity WHERE verb = 'list.exported' AND id > %s", "activities"),
     ("SELECT id, query FROM crm_export WHERE id > %s", "exports"),
     ('SELECT id, jsonb_build_array(name, "where") FROM crm_savedview WHERE id > %s', "views"),
+    ("SELECT id, jsonb_build_array(change, asked) FROM crm_bulk WHERE id > %s", "bulks"),
 )
 
 Params = dict[str, Any]
@@ -58,6 +59,7 @@ def of_person(customer_id: int) -> Params:
         "activities": [],
         "exports": [],
         "views": [],
+        "bulks": [],
         "answers": [],
         "admin_lines": [],
     }
@@ -88,6 +90,7 @@ class Loose:
     activities: list[int] = field(default_factory=list)
     exports: list[int] = field(default_factory=list)
     views: list[int] = field(default_factory=list)
+    bulks: list[int] = field(default_factory=list)
     answering: list[int] = field(
         default_factory=list
     )  # deliveries of others that point to the person's items
@@ -99,6 +102,7 @@ class Loose:
             "import_rows": self.import_rows,
             "activities": self.activities,
             "views": self.views,
+            "bulks": self.bulks,
         }
 
 

@@ -98,7 +98,8 @@ def _unshareable(view: SavedView, by: User) -> dict[str, str]:
 
 
 def _record(verb: str, view: SavedView, by: User) -> None:
-    data = {"view": view.pk, "list": view.noun, "name": view.name, "sharing": view.sharing}
+    # Without its name, which may be a person's.
+    data = {"view": view.pk, "list": view.noun, "sharing": view.sharing}
     Activity.objects.create(actor=by, verb=verb, data=data)
 
 

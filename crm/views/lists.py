@@ -111,6 +111,7 @@ class ListPage(Page):
                 "operators": OPERATORS,
                 "names": named,
                 "ordered": asked.ordering,
+                "filters": _filters_of(words, asked, self.filters),
                 "columned": [one.name for one in asked.columns],
             },
             "where": asked.where,
@@ -224,6 +225,14 @@ def _exported(asked: Asked) -> dict[str, str | None]:
         "ordering": None,
         "where": as_json(asked.where) if asked.where else None,
     }
+
+
+def _filters_of(words: Words, asked: Asked, filters: type[FilterSet]) -> dict[str, list[str]]:
+    """All that narrows the list, the view's conditions too, as an edit of all its rows names them."""
+    kept = {
+        name: values for name, values in words.lists() if name in filters.base_filters and name != "where"
+    }
+    return kept | ({"where": [as_json(asked.where)]} if asked.where else {})
 
 
 # --- What is shown

@@ -68,7 +68,9 @@ def _contacts(ticket: Ticket, user: User) -> list[dict]:
     """The ticket's newest contacts that the reader may see, oldest first, each with its newest words."""
     visible = Interaction.objects.visible_to(user).filter(ticket=ticket, folded_into=None)
     found = list(visible.select_related("channel__brand").order_by("-last_message_at")[:CONTACTS_SHOWN])[::-1]
-    words = Message.objects.filter(interaction__in=found).select_related("author", "identity")
+    words = Message.objects.filter(interaction__in=found).select_related(
+        "author", "identity", "macro_use__version__macro"
+    )
     if not may(user, Permission.NOTE):
         words = words.exclude(state="draft")
     grouped: dict[int, list[Message]] = {}

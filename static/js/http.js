@@ -44,4 +44,17 @@ export async function send(method, path, data = {}, key = newKey()) {
   return answer(await fetch(path, { method, headers, body: JSON.stringify(data), credentials: "same-origin" }));
 }
 
+/** A thing with its version, for an edit that must not write over another's. */
+export async function readVersion(path) {
+  const response = await fetch(path, { headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store" });
+  const version = response.headers.get("etag");
+  return { body: await answer(response), version };
+}
+
+/** An edit of the version that was read; a Problem of status 412 when it is another one by now. */
+export async function sendVersion(path, data, version) {
+  const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrf(), "If-Match": version, "Idempotency-Key": newKey() };
+  return answer(await fetch(path, { method: "PATCH", headers, body: JSON.stringify(data), credentials: "same-origin" }));
+}
+
 export const post = (path, data, key) => send("POST", path, data, key);

@@ -20,7 +20,7 @@ from crm.models import (
     User,
 )
 from crm.secrets import digest, new_token
-from crm.services import exports, imports, merges, tickets, views
+from crm.services import bulks, exports, imports, merges, tickets, views
 from reports.models import Board
 from routing.models import Skill
 from tests import factories as make
@@ -124,6 +124,11 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
     return {
         "team": team.pk,
         "view": views.create(by=agent.user, noun="tickets", name="Ours", sharing="team").pk,
+        "bulk": bulks.preview("tickets", {"kind": "task"}, by=agent.user, ids=[interaction.ticket_id]).pk,
+        "edit": bulks.start(
+            bulks.preview("tickets", {"kind": "question"}, by=agent.user, ids=[interaction.ticket_id]),
+            by=agent.user,
+        ).pk,
         "queue": queue.slug,
         "user": agent.user_id,
         "agent": agent.pk,

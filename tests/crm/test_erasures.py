@@ -30,6 +30,7 @@ from crm.models import (
 from crm.services import (
     activities,
     audit,
+    bulks,
     customers,
     deliveries,
     erasures,
@@ -41,6 +42,7 @@ from crm.services import (
     messages,
     search,
     tickets,
+    views,
 )
 from crm.services.erased import author_key
 from reports.services import reconciliation
@@ -177,6 +179,10 @@ def person(channel, admin, settings):
         user=admin, key="k", digest="d", status=201, body={"text": "canarywords by zq_handle"}
     )
     exports.ask("customers", "csv", {"search": ["zq_handle"]}, by=admin)
+    views.create(by=admin, noun="customers", name="Zephyrine Quibblethorpe", where={})
+    urgent = {"priority": "high", "priority_reason": "for Zephyrine Quibblethorpe"}
+    bulks.start(bulks.preview("tickets", urgent, by=admin, ids=[ticket.pk]), by=admin)
+    bulks.preview("customers", {"vip": True}, by=admin, words={"search": ["zq_handle"]})
     kept = Export.objects.create(
         noun="customers", form="csv", by=admin, role=admin.role, state=ExportState.DONE
     )

@@ -1,7 +1,9 @@
-// <list-page>: counts beside views, columns in another order, conditions, and views to keep.
+// <list-page>: counts beside views, columns in another order, conditions, views to keep, rows to choose, cells to edit.
 
 import { Problem, read, send } from "../http.js";
 import { toast } from "../marks.js";
+import "./bulk-edit.js";
+import { editCells } from "./cell-editor.js";
 import "./condition-builder.js";
 
 const json = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -18,6 +20,7 @@ class ListPage extends HTMLElement {
     this.addEventListener("click", (event) => this.clicked(event));
     this.saving.querySelector("form").addEventListener("submit", (event) => this.save(event));
     document.addEventListener("key", (event) => this.key(event));
+    this.editRow = editCells(this);
     this.count();
   }
 
@@ -44,6 +47,10 @@ class ListPage extends HTMLElement {
 
   key(event) {
     const acts = { f: () => this.conditions(this.builder.hidden), s: () => this.saving.showModal(), "[": () => this.tab(-1), "]": () => this.tab(1) };
+    const row = document.activeElement?.closest("[data-row]");
+    const box = row?.querySelector("[data-choose]");
+    if (box) Object.assign(acts, { x: () => box.click(), e: () => this.editRow(row) });
+    if (this.querySelector("bulk-edit")) acts.b = () => this.querySelector("bulk-edit").open();
     if (!acts[event.detail]) return;
     event.preventDefault();
     acts[event.detail]();
