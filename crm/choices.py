@@ -298,6 +298,16 @@ class NoticeKind(TextChoices):
     MENTION = "mention"
 
 
+class ImportNoun(TextChoices):
+    """What a file holds."""
+
+    CUSTOMERS = "customers"
+    IDENTITIES = "identities", "Further addresses"
+    COMPANIES = "companies"
+    TICKETS = "tickets"
+    HISTORY = "history", "Past messages"
+
+
 class ImportState(TextChoices):
     """Where an import is. Checking, running and undoing are promises: rows wait, and whoever is free goes on."""
 

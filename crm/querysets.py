@@ -148,3 +148,12 @@ class BulkQuerySet(models.QuerySet):
         if not user.is_active:
             return self.none()
         return self.all() if sees_everything(user) else self.filter(by=user)
+
+
+class PastMessageQuerySet(models.QuerySet):
+    """Read by who may read work; marketing reads what was public."""
+
+    def visible_to(self, user: Any) -> "PastMessageQuerySet":
+        if not may(user, Permission.READ_WORK):
+            return self.none()
+        return self.filter(audience=Audience.PUBLIC) if user.role == Role.MARKETING else self.all()

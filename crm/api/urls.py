@@ -25,6 +25,8 @@ router.register("channels", viewsets.ChannelViewSet, "api-channel")
 router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
 router.register("macros", macros.MacroViewSet, "api-macro")
 router.register("notices", notices.NoticeViewSet, "api-notice")
+router.register("imports", imports.ImportViewSet, "api-import")
+router.register("exports", imports.ExportViewSet, "api-export")
 router.register("teams", viewsets.TeamViewSet, "api-team")
 router.register("users", viewsets.UserViewSet, "api-user")
 

@@ -5,6 +5,7 @@ from crm.models.codes import Code
 from crm.models.companies import Company, Consent, CustomField, Order, Tag
 from crm.models.customers import Customer, Identity, NameWord
 from crm.models.deliveries import AwaitedChange, Delivery
+from crm.models.history import PastMessage
 from crm.models.idempotency import IdempotencyKey
 from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
@@ -60,6 +61,7 @@ __all__ = [
     "Notice",
     "Order",
     "RetentionPolicy",
+    "PastMessage",
     "SavedView",
     "SlaPolicy",
     "StatusName",

@@ -4,15 +4,18 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from crm.choices import ExportFormat, ExportState, ImportState, RowOutcome
+from crm.choices import ExportFormat, ExportState, ImportNoun, ImportState, RowOutcome
 from crm.models.users import Team, User
 from crm.querysets import ExportQuerySet, ImportQuerySet
 
 
 class Import(models.Model):
-    """A file of customers: kept whole at its upload, mapped, checked, read in, and undone as a whole."""
+    """A file of customers or of what is theirs: kept whole at its upload, mapped, checked, read in, and undone as a whole."""
 
     name = models.CharField(max_length=200, help_text="Of the file.")
+    noun = models.CharField(
+        max_length=10, choices=ImportNoun, db_default=ImportNoun.CUSTOMERS, default=ImportNoun.CUSTOMERS
+    )
     state = models.CharField(max_length=8, choices=ImportState, default=ImportState.OPEN)
     headers = models.JSONField(default=list)
     mapping = models.JSONField(

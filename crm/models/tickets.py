@@ -54,6 +54,9 @@ class Ticket(models.Model):
     updated_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField(null=True, blank=True, help_text="First response is due.")
     solved_at = models.DateTimeField(null=True, blank=True)
+    reference = models.CharField(
+        max_length=100, blank=True, db_default="", help_text="Its number in the system it was imported from."
+    )
     # The clocks were replayed when the ticket stood so; the replay is due when it has moved since.
     clocked_at = models.DateTimeField(null=True, blank=True)
     next_due_at = models.DateTimeField(
@@ -64,11 +67,14 @@ class Ticket(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["reference"], condition=~Q(reference=""), name="ticket_reference_once"
+            ),
             models.CheckConstraint(
                 condition=Q(status__in=["solved", "closed"], solved_at__isnull=False)
                 | (~Q(status__in=["solved", "closed"]) & Q(solved_at=None)),
                 name="ticket_solved_at",
-            )
+            ),
         ]
         indexes = [
             models.Index("customer", F("opened_at").desc(), name="ticket_of_customer"),

@@ -28,7 +28,8 @@ WITH reader AS (
         AS r(customer_id, user_id, team_id, sees_all, sees_none, only_public)
 )
 SELECT r.customer_id, r.user_id, now() AS now, to_json(c.*)::text AS customer, known.list::text AS identities,
-       opened.list::text AS tickets, recent.list::text AS contacts, month.n AS month
+       opened.list::text AS tickets, recent.list::text AS contacts, month.n AS month,
+       CASE WHEN r.sees_none THEN NULL ELSE past.list::text END AS past
 FROM reader r JOIN crm_customer c ON c.id = r.customer_id
 LEFT JOIN LATERAL (
     SELECT json_agg(x) AS list FROM (
@@ -91,6 +92,12 @@ LEFT JOIN LATERAL (
         LIMIT %(most)s
     ) counted
 ) month ON true
+LEFT JOIN LATERAL (
+    SELECT json_agg(x) AS list FROM (
+        SELECT at, kind, direction, author_name AS by, left(text, 500) AS text FROM crm_pastmessage
+        WHERE customer_id = c.id AND NOT (r.only_public AND audience <> 'public') ORDER BY at DESC, id DESC LIMIT %(history)s
+    ) x
+) past ON true
 """
 
 
@@ -104,7 +111,9 @@ def cards(pairs: Iterable[tuple[int, User | None]]) -> dict[tuple[int, int | Non
     asked = {(customer, user.pk if user else None): user for customer, user in pairs}
     if not asked:
         return {}
-    found = rows.prepared(_CARD, _params(asked), decode=("customer", "identities", "tickets", "contacts"))
+    found = rows.prepared(
+        _CARD, _params(asked), decode=("customer", "identities", "tickets", "contacts", "past")
+    )
     parts = plugs.parts(sorted({row["customer_id"] for row in found}))
     return {(row["customer_id"], row["user_id"]): _card(row, parts[row["customer_id"]]) for row in found}
 
@@ -126,7 +135,7 @@ def _params(asked: dict[tuple[int, int | None], User | None]) -> dict[str, Any]:
 
 def _card(row: dict, parts: dict[str, object]) -> dict:
     customer = row["customer"]
-    contacts = row["contacts"] or []
+    contacts = [*(row["contacts"] or []), *_former(row["past"] or [])]
     tickets = row["tickets"] or []
     history = _history(contacts)
     return {
@@ -162,6 +171,18 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
         "sentiment": _sentiment(contacts),
         "playbook": None,
     } | parts
+
+
+def _former(past: list[dict]) -> list[dict]:
+    """What was imported of the past, a contact for each line: it was said, and that is all that is known of it."""
+    return [
+        {
+            "id": None, "status": "", "topic": "", "ticket_id": None, "closed_at": None, "first_response_at": None,
+            "last_message_at": line["at"], "outcome": "", "outcome_label": "", "channel": line["kind"], "ticket_status": "",
+            "barred": False, "agent": "", "said": [{**line, "deleted": False, "courtesy": False, "sentiment": None}],
+        }
+        for line in past
+    ]  # fmt: skip
 
 
 def _value(customer: dict) -> dict:

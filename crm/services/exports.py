@@ -88,8 +88,8 @@ class Ready:
     body: bytes
 
 
-def ask(noun: str, form: str, words: Words, *, by: User) -> Export | Ready:
-    """A list as a file: at once up to AT_ONCE rows, else a promise. Raises InvalidInput for filters that make no sense."""
+def ask(noun: str, form: str, words: Words, *, by: User, kept: bool = False) -> Export | Ready:
+    """A list as a file: at once up to AT_ONCE rows, else, or when it is to be `kept`, a promise. InvalidInput: odd filters."""
     require(by, Permission.EXPORT)
     if form not in ExportFormat.values:
         raise InvalidInput("In which form?", errors={"format": f"is one of {', '.join(ExportFormat.values)}"})
@@ -98,12 +98,12 @@ def ask(noun: str, form: str, words: Words, *, by: User) -> Export | Ready:
     count = found.order_by().values("pk")[: AT_ONCE + 1].count()
     with transaction.atomic():
         _record(by, noun, form, words, count if count <= AT_ONCE else None)
-        if count > AT_ONCE:
-            kept = Export.objects.create(
+        if kept or count > AT_ONCE:
+            promised = Export.objects.create(
                 noun=noun, form=form, query=words, by=by, role=by.role, team_id=by.team_id
             )
-            publish(events.ExportAsked(export_id=kept.pk))
-            return kept
+            publish(events.ExportAsked(export_id=promised.pk))
+            return promised
     with tempfile.TemporaryDirectory(prefix="earshot-export-") as folder:
         path = Path(folder) / "list"
         _write(path, form, _listed[noun], found)

@@ -1,4 +1,12 @@
-"""Who wrote: authors become identities, identities belong to customers, created once also under concurrent batches."""
+"""Who wrote: authors become identities, identities belong to customers, created once also under concurrent batches.
+
+**A person who was imported by his handle** has an identity whose value is `@handle`, for a file does not know the network's
+own id of the account. The first account that posts under this handle takes that identity over: its value becomes the
+network's id, and from then on the handle plays no part any more. So a handle is believed once, and only where nothing better
+was ever known. It is not believed when an account whose id we know bears it too, or when two new accounts of one batch do
+(it was handed on: who of them was meant is not known), and an account that we know already takes nothing over by taking a new
+handle. `(kind, value)` stays unique throughout, and how sure the address is stays what the import or a person said.
+"""
 
 from crm import rows
 from crm.choices import ChannelKind
@@ -16,6 +24,14 @@ UPDATE crm_identity i SET handle = n.handle, name = n.name, followers = coalesce
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[]) AS n(id, handle, name, followers) WHERE i.id = n.id
 """
 
+# What is known by its handle alone becomes known by the network's id, unless another account bears the handle.
+_TAKE_OVER = """
+UPDATE crm_identity i SET value = n.value FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS n(id, handle, value)
+WHERE i.id = n.id AND i.value = '@' || lower(n.handle) AND NOT EXISTS (
+    SELECT 1 FROM crm_identity o WHERE o.kind = i.kind AND o.id <> i.id
+        AND left(upper(o.handle), 200) = left(upper(n.handle), 200) AND upper(o.handle) = upper(n.handle))
+"""
+
 Key = tuple[str, str]
 
 
@@ -31,13 +47,22 @@ def key_of(inbound: Inbound) -> Key:
 
 
 def resolve(inbounds: list[Inbound]) -> None:
-    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most six statements."""
+    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most eight statements."""
     newest: dict[Key, Inbound] = {}
     for inbound in inbounds:
         newest[key_of(inbound)] = inbound
     keys = sorted(newest)
-    found = _find(keys)
+    by_handle = _by_handle(newest)
+    found = _find([*keys, *by_handle])
     missing = [key for key in keys if key not in found]
+    if taken := [
+        (found[place], by_handle[place])
+        for place in by_handle
+        if place in found and by_handle[place] in missing
+    ]:
+        _take_over(taken, newest)
+        found.update(_find(missing))
+        missing = [key for key in missing if key not in found]
     if missing:
         _create(missing, newest)
         # A second statement: one statement does not see rows that others committed after its snapshot.
@@ -46,6 +71,23 @@ def resolve(inbounds: list[Inbound]) -> None:
     for inbound in inbounds:
         row = found[key_of(inbound)]
         inbound.identity_id, inbound.customer_id, inbound.customer_value = row[0], row[3], row[4]
+
+
+def _by_handle(newest: dict[Key, Inbound]) -> dict[Key, Key]:
+    """Where a file would have put these authors, by their handles; a handle of two authors of one batch is nobody's."""
+    places: dict[Key, list[Key]] = {}
+    for key, inbound in newest.items():
+        if inbound.item.handle and key[1] == inbound.item.author_id:
+            places.setdefault((key[0], f"@{inbound.item.handle.removeprefix('@').lower()}"[:255]), []).append(
+                key
+            )
+    return {place: keys[0] for place, keys in places.items() if len(keys) == 1 and place not in newest}
+
+
+def _take_over(taken: list[tuple[tuple, Key]], newest: dict[Key, Inbound]) -> None:
+    taken = sorted(taken, key=lambda one: one[0][0])
+    handles = [newest[key].item.handle.removeprefix("@") for _, key in taken]
+    rows.run(_TAKE_OVER, ([row[0] for row, _ in taken], handles, [key[1] for _, key in taken]))
 
 
 def _find(keys: list[Key]) -> dict[Key, tuple]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from crm import columns, rows
-from crm.choices import RowOutcome
+from crm.choices import RowOutcome, Trust
 from crm.columns import Address, BadRowError, RowReader, Said
 from crm.errors import Conflict
 from crm.models import CustomField
@@ -23,6 +23,7 @@ from crm.services import fields, search
 
 Key = tuple[str, str]
 ROW = "row"  # the kind of key of a row without an address: its own words
+ID = "id"  # the kind of key of a customer's number here
 PLAIN = ("name", "company", "language", "value", "vip", "note")
 LABELS = {"vip": "VIP"}
 
@@ -31,6 +32,8 @@ SELECT k.kind, k.value, i.customer_id FROM unnest(%s::text[], %s::text[]) AS k(k
     JOIN crm_identity i ON i.kind = k.kind AND i.value = k.value
 UNION SELECT k.kind, '@' || k.handle, i.customer_id FROM unnest(%s::text[], %s::text[]) AS k(kind, handle)
     JOIN crm_identity i ON left(upper(i.handle), 200) = left(upper(k.handle), 200) AND i.kind = k.kind
+UNION SELECT 'id', k.id::text, coalesce(c.merged_into_id, c.id) FROM unnest(%s::bigint[]) AS k(id)
+    JOIN crm_customer c ON c.id = k.id
 UNION SELECT 'row', d.digest, c.id FROM unnest(%s::text[]) AS d(digest)
     JOIN crm_importrow r ON r.digest = d.digest AND r.digest <> ''
     JOIN crm_customer o ON o.id = r.customer_id JOIN crm_customer c ON c.id = coalesce(o.merged_into_id, o.id)
@@ -91,6 +94,7 @@ class Known:
     made_companies: dict[int, str] = field(default_factory=dict)
     made_tags: dict[int, tuple[str, str]] = field(default_factory=dict)
     next_id: int = 0
+    only_known: bool = False  # further addresses: nobody is made
 
     def placeholder(self) -> int:
         """An id that no row has: what a dry run makes."""
@@ -119,15 +123,23 @@ class Step:
 
     def known_as(self) -> Iterator[Key]:
         """Under what its customer is known."""
-        for one in self.said.addresses:
-            yield one.kind, one.value
+        yield from keys_of(self.said)
         if self.digest:
             yield ROW, self.digest
 
     def did(self) -> dict[str, Any]:
         """What an undo must know."""
         done: dict[str, Any] = {"made": self.fresh, "changes": self.changes}
-        return done | {"identities": [one for one, _ in self.addresses], "tags": self.tags}
+        trust = {"trust": self.said.more["trust"]} if "trust" in self.said.more else {}
+        return done | {"identities": [one for one, _ in self.addresses], "tags": self.tags, **trust}
+
+
+def keys_of(said: Said) -> Iterator[Key]:
+    """Under what a row names its customer."""
+    for one in said.known_by:
+        yield one.kind, one.value
+    if said.customer is not None:
+        yield ID, str(said.customer)
 
 
 def understand(steps: list[Step], reader: RowReader) -> None:
@@ -138,14 +150,15 @@ def understand(steps: list[Step], reader: RowReader) -> None:
             if step.problem:
                 raise BadRowError(step.problem)
             step.said = reader.read(step.cells)
-            step.own = _fitted(kinds, step.said.own)
+            step.own = fitted(kinds, step.said.own)
         except BadRowError as error:
             _fail(step, str(error))
         else:
-            step.digest = "" if step.said.addresses else _digest(step)
+            step.digest = "" if step.said.known_by or step.said.customer is not None else _digest(step)
 
 
-def _fitted(kinds: dict[str, CustomField], said: dict[str, str]) -> dict[str, Any]:
+def fitted(kinds: dict[str, CustomField], said: dict[str, str]) -> dict[str, Any]:
+    """Fields of our own as their kind keeps them; BadRowError says which do not fit."""
     found, errors = {}, []
     for slug, text in said.items():
         try:
@@ -177,7 +190,7 @@ def look_up(steps: list[Step], known: Known, *, lock: bool) -> None:
     customers stay as they are until the transaction ends. Raises MovedError when they moved before that."""
     good = [step for step in steps if not step.outcome]
     keys = sorted({key for step in good for key in step.known_as()} - set(known.owners))
-    found = _find(keys)
+    found = find(keys)
     wanted = sorted({one for ids in found.values() for one in ids} - set(known.drafts))
     if wanted:
         for row in rows.run(_LOCK if lock else _READ, (wanted,)):
@@ -186,20 +199,22 @@ def look_up(steps: list[Step], known: Known, *, lock: bool) -> None:
             )
         for customer, tag in rows.run(_TAGGED, (wanted,)):
             known.drafts[customer].tags.add(tag)
-        if lock and _find(keys) != found:
+        if lock and find(keys) != found:
             raise MovedError
     known.owners |= found
     _look_up_companies(good, known)
-    _look_up_tags(good, known)
+    look_up_tags(good, known)
 
 
-def _find(keys: list[Key]) -> dict[Key, list[int]]:
-    plain = [key for key in keys if key[0] != ROW]
+def find(keys: list[Key]) -> dict[Key, list[int]]:
+    """Customers by what they are known under."""
+    plain = [key for key in keys if key[0] not in (ROW, ID)]
     handles = [key for key in plain if key[1].startswith("@")]
     digests = [value for kind, value in keys if kind == ROW]
     params = (
         [kind for kind, _ in plain], [value for _, value in plain],
-        [kind for kind, _ in handles], [value[1:] for _, value in handles], digests,
+        [kind for kind, _ in handles], [value[1:] for _, value in handles],
+        [int(value) for kind, value in keys if kind == ID], digests,
     )  # fmt: skip
     found: dict[Key, list[int]] = {}
     for kind, value, customer in rows.run(_FIND, params):
@@ -215,7 +230,8 @@ def _look_up_companies(steps: list[Step], known: Known) -> None:
         known.companies |= dict(rows.run(_COMPANIES, (missing, [names[one] for one in missing])))
 
 
-def _look_up_tags(steps: list[Step], known: Known) -> None:
+def look_up_tags(steps: list[Any], known: Any) -> None:
+    """The tags that rows name."""
     names = {slug_of(tag): tag for step in steps for tag in step.said.tags}
     missing = sorted(set(names) - set(known.tags))
     if missing:
@@ -258,15 +274,19 @@ class Ids:
         return cls(*(iter(known.placeholder, 0) for _ in range(4)))
 
 
-def decide(steps: list[Step], known: Known, ids: Ids) -> None:
+def decide(steps: list[Step], known: Known, *, dry: bool) -> None:
     """Set what each row becomes, in the order of the file."""
+    ids = Ids.placeholders(known) if dry else Ids.drawn(steps, known)
     for step in steps:
         if step.outcome:
             continue
         try:
-            draft = _owner(step, known)
+            draft = owner(step, known)
         except Conflict as error:
             _fail(step, error.detail)
+            continue
+        if draft is None and known.only_known:
+            _fail(step, nobody(step.said))
             continue
         if draft is None:
             draft = Draft(next(ids.customers), step.line, blank())
@@ -282,7 +302,15 @@ def blank() -> dict[str, Any]:
     return {"name": "", "company": None, "language": "", "value": None, "vip": False, "note": ""}
 
 
-def _owner(step: Step, known: Known) -> Draft | None:
+def nobody(said: Said) -> str:
+    """Why a row is nobody's."""
+    meant = [one.value for one in said.known_by] + (
+        [f"#{said.customer}"] if said.customer is not None else []
+    )
+    return f"nobody is known as {' or '.join(meant)}; import the customers first"
+
+
+def owner(step: Any, known: Any) -> Draft | None:
     """Whose row it is; None: nobody's yet. Two customers raise Conflict."""
     holders: dict[int, str] = {}
     for kind, value in step.known_as():
@@ -310,7 +338,9 @@ def _apply(step: Step, draft: Draft, known: Known, ids: Ids) -> None:
         for one in step.said.addresses
         if (one.kind, one.value) not in known.owners
     ]
-    step.tags = [tag for tag in (_tag(name, known, ids) for name in step.said.tags) if tag not in draft.tags]
+    step.tags = [
+        tag for tag in (tag_of(name, known, ids.tags) for name in step.said.tags) if tag not in draft.tags
+    ]
     draft.tags.update(step.tags)
     for key in step.known_as():
         known.owners[key] = [draft.id]
@@ -323,10 +353,11 @@ def _company(name: str, known: Known, ids: Ids) -> int | None:
     return known.companies[name.lower()] if name else None
 
 
-def _tag(name: str, known: Known, ids: Ids) -> int:
+def tag_of(name: str, known: Any, ids: Iterator[int]) -> int:
+    """The tag of a name, a new one if there is none."""
     slug = slug_of(name)
     if slug not in known.tags:
-        known.tags[slug] = new = next(ids.tags)
+        known.tags[slug] = new = next(ids)
         known.made_tags[new] = (slug, name)
     return known.tags[slug]
 
@@ -355,7 +386,7 @@ def _say(step: Step, draft: Draft) -> None:
 def write(steps: list[Step], known: Known) -> tuple[list[str], dict[str, dict[int, str]]]:
     """Write what was decided, in at most eight statements. Returns new words of names, and what else was made by noun.
     Raises MovedError when an address or tag came into being meanwhile."""
-    made = _write_companies(known) | _write_tags(known)
+    made = _write_companies(known) | write_tags(known)
     good = [step for step in steps if step.customer is not None]
     fresh = [step.customer for step in good if step.fresh]
     _write_customers([known.drafts[one] for one in fresh])
@@ -388,7 +419,8 @@ def _write_companies(known: Known) -> dict[str, dict[int, str]]:
     return {"company": made}
 
 
-def _write_tags(known: Known) -> dict[str, dict[int, str]]:
+def write_tags(known: Any) -> dict[str, dict[int, str]]:
+    """Those that are new; MovedError when one came into being meanwhile."""
     made = known.made_tags
     written = rows.insert(
         "crm_tag",
@@ -433,6 +465,7 @@ def _write_identities(steps: list[Step]) -> None:
             "handle": ("text", [_handle(address) for *_, address in made]),
             "name": ("text", [""] * count),
             "verified": ("boolean", [False] * count),
+            "trust": ("text", [step.said.more.get("trust", Trust.CLAIMED.value) for *_, step, _ in made]),
             "claims": ("jsonb", ["{}"] * count),
             "created_at": ("timestamptz", [timezone.now()] * count),
         },

@@ -13,7 +13,7 @@ from typing import Any
 
 from crm import columns, rows
 from crm.choices import RowOutcome, Trust
-from crm.models import Company, Customer, Identity, ImportMade, Tag
+from crm.models import Company, Customer, Identity, ImportMade, Tag, Ticket
 from crm.services import search
 from crm.services.import_rows import LABELS, PLAIN, blank
 
@@ -124,7 +124,7 @@ def _now(import_id: int, steps: list[tuple]) -> Now:
     for one, (customer, *_) in addresses.items():
         if customer in customers:
             customers[customer].addresses.add(one)
-    return Now(customers, _uses(Customer, ours), addresses, _uses(Identity, made), _companies(steps))
+    return Now(customers, uses(Customer, ours), addresses, uses(Identity, made), _companies(steps))
 
 
 def _companies(steps: list[tuple]) -> set[int]:
@@ -140,7 +140,10 @@ def _companies(steps: list[tuple]) -> set[int]:
 @cache
 def _links(model: Any) -> tuple[tuple[str, str, str], ...]:
     """Every column of the house that points to a customer (an identity, …), by table, with the noun that people know."""
-    own = {"crm_identity", "crm_customer_tags"} if model is Customer else set()
+    own = {
+        Customer: {"crm_identity", "crm_customer_tags"},
+        Ticket: {"crm_ticket_tags", "crm_ticketclock"},
+    }.get(model, set())
     links = []
     for relation in model._meta.get_fields(include_hidden=True):
         if relation.auto_created and not relation.concrete and not relation.field.many_to_many:
@@ -150,15 +153,16 @@ def _links(model: Any) -> tuple[tuple[str, str, str], ...]:
     return tuple(sorted(links))
 
 
-def _uses(model: Any, ids: list[int]) -> dict[int, str]:
+def uses(model: Any, ids: list[int], without: tuple[str, ...] = ()) -> dict[int, str]:
     """By what each of the rows is used; those that nothing points to are left out. One statement."""
-    if not ids:
+    links = [link for link in _links(model) if link[0] not in without]
+    if not ids or not links:
         return {}
     parts = [
         f'SELECT "{column}", %s FROM "{table}" WHERE "{column}" = ANY(%s)'  # noqa: S608 - our own names
-        for table, column, _ in _links(model)
+        for table, column, _ in links
     ]
-    params = [value for _, _, noun in _links(model) for value in (noun, ids)]
+    params = [value for _, _, noun in links for value in (noun, ids)]
     with_nouns: dict[int, set[str]] = {}
     for one, noun in rows.run(" UNION ".join(parts), params):
         with_nouns.setdefault(one, set()).add(noun)
@@ -181,7 +185,7 @@ def _undo(customer: int, did: dict, now: Now, work: Work) -> list[str]:
     if len(kept) < len(did["changes"]):
         work.changed.add(customer)
     for one in did["identities"]:
-        if reason := _in_use(one, customer, now):
+        if reason := _in_use(one, customer, now, did):
             kept.append(reason)
         else:
             _drop(one, held, now, work)
@@ -193,7 +197,7 @@ def _undo(customer: int, did: dict, now: Now, work: Work) -> list[str]:
 
 def _unmake(customer: int, did: dict, held: Held, now: Now, work: Work) -> list[str]:
     """Delete a customer that is exactly what the import made of him."""
-    reasons = [reason for one in did["identities"] if (reason := _in_use(one, customer, now))]
+    reasons = [reason for one in did["identities"] if (reason := _in_use(one, customer, now, did))]
     expected = blank() | {name: after for name, (_, after) in did["changes"].items()}
     if held.touched or any(_current(held, name) != after for name, after in expected.items()):
         reasons.append("the customer was changed since")
@@ -236,7 +240,7 @@ def _current(held: Held, name: str) -> Any:
     return str(value) if isinstance(value, Decimal) else value
 
 
-def _in_use(identity: int, customer: int, now: Now) -> str:
+def _in_use(identity: int, customer: int, now: Now, did: dict) -> str:
     """Why an address stays, or nothing; one that is gone already does not."""
     found = now.addresses.get(identity)
     if found is None:
@@ -246,9 +250,8 @@ def _in_use(identity: int, customer: int, now: Now) -> str:
     holder, verified, trust, followers = found
     if holder != customer:
         return "an address moved to another customer"
-    return (
-        "" if (verified, trust, followers) == (False, Trust.CLAIMED, None) else "an address was changed since"
-    )
+    as_made = (False, did.get("trust", Trust.CLAIMED.value), None)
+    return "" if (verified, trust, followers) == as_made else "an address was changed since"
 
 
 def _drop(identity: int, held: Held, now: Now, work: Work) -> None:
@@ -279,7 +282,7 @@ def undo_made(import_id: int) -> dict[str, list[str]]:
     kept = {}
     for noun, model in (("company", Company), ("tag", Tag)):
         named = dict(made.filter(noun=noun).values_list("row_id", "name"))
-        used = _uses(model, sorted(named))
+        used = uses(model, sorted(named))
         free = [
             one
             for one in model.objects.filter(pk__in=set(named) - set(used))

@@ -1,4 +1,4 @@
-"""Customers from files: kept at the upload, mapped, tried dry, read in, and undone as a whole.
+"""Customers and what belongs to them from files: kept at the upload, mapped, tried dry, read in, and undone as a whole.
 
 The file's rows are kept first, each with a flag that says that it waits; whoever is free takes the next chunk of them in
 one transaction, so a kill loses nothing and doubles nothing. The history of who did what holds one line for an import
@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -18,12 +19,12 @@ from django.utils import timezone
 
 from crm import columns, events, rows
 from crm.bus import publish
-from crm.choices import ImportState, RowOutcome
+from crm.choices import ImportNoun, ImportState, RowOutcome
 from crm.columns import RowReader
 from crm.errors import Conflict, InvalidInput
 from crm.models import Activity, CustomField, Import, ImportRow, User
-from crm.services import import_rows, import_undo, interactions, streams
-from crm.services.import_rows import Ids, Known, MovedError, Step
+from crm.services import import_records, import_rows, import_undo, interactions, streams
+from crm.services.import_rows import MovedError
 from crm.spreadsheets import is_spreadsheet, spreadsheet_of
 from crm.tables import Table, UnreadableError, decoded, table_of
 
@@ -58,15 +59,17 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::jsonb[], %s:
 # --- Before anything is written
 
 
-def upload(raw: bytes, name: str, *, by: User | None) -> Import:
-    """Keep a file of customers with a guess of what its columns are. What cannot be read raises InvalidInput."""
+def upload(raw: bytes, name: str, *, by: User | None, noun: str = ImportNoun.CUSTOMERS) -> Import:
+    """Keep a file with a guess of what its columns are. What cannot be read raises InvalidInput."""
     name = " ".join(name.replace("\\", "/").rpartition("/")[2].split()).replace("\x00", "")[:200] or "file"
+    if noun not in ImportNoun.values:
+        raise InvalidInput("What is in it?", errors={"noun": f"is one of {', '.join(ImportNoun.values)}"})
     table = _read(raw, name)
-    own = _own_fields()
-    mapping = columns.guess_mapping(table.headers, table.rows[:SAMPLE], own)
+    own = _own_fields(noun)
+    mapping = columns.guess_mapping(table.headers, table.rows[:SAMPLE], own, noun)
     with transaction.atomic():
         kept = Import.objects.create(
-            name=name, headers=table.headers, mapping=mapping, total=len(table.rows), by=by,
+            name=name, noun=noun, headers=table.headers, mapping=mapping, total=len(table.rows), by=by,
             region=columns.guess_region(table.rows[:SAMPLE], mapping),
         )  # fmt: skip
         for batch in _batches(zip(table.lines, table.rows, strict=True), _STEP):
@@ -110,19 +113,25 @@ def _keep(kept: Import, batch: list[tuple[int, list[str]]], problems: dict[int, 
     )
 
 
-def _own_fields() -> list[tuple[str, str]]:
-    return list(CustomField.objects.filter(noun="customer", retired=False).values_list("slug", "label"))
+def _own_fields(noun: str) -> list[tuple[str, str]]:
+    found = CustomField.objects.filter(noun=columns.OWN_OF.get(noun, "-"), retired=False)
+    return list(found.values_list("slug", "label"))
 
 
-def targets() -> list[tuple[str, str]]:
+def targets(noun: str) -> list[tuple[str, str]]:
     """What a column can be: (name, label), fields of our own last."""
-    return [*columns.TARGETS.items(), *((f"{columns.OWN}{slug}", label) for slug, label in _own_fields())]
+    own = [(f"{columns.OWN}{slug}", label) for slug, label in _own_fields(noun)]
+    return [*columns.TARGETS_OF[noun].items(), *own]
+
+
+def _problem_of(kept: Import, mapping: Sequence[str]) -> str:
+    return columns.problem_of(mapping, kept.headers, [slug for slug, _ in _own_fields(kept.noun)], kept.noun)
 
 
 def remap(kept: Import, mapping: Sequence[str], region: str = "") -> Import:
     """Say what the columns are, and of which country numbers are that name none."""
     region = region.strip().upper()
-    if problem := columns.problem_of(mapping, kept.headers, [slug for slug, _ in _own_fields()]):
+    if problem := _problem_of(kept, mapping):
         raise InvalidInput(problem, errors={"mapping": problem})
     if region and region not in columns.regions():
         raise InvalidInput("A country has two letters, such as DE.", errors={"region": "is no country"})
@@ -144,7 +153,7 @@ def start(kept: Import, *, by: User | None) -> Import:
 
 
 def _promise(kept: Import, state: str, **more: Any) -> Import:
-    if problem := columns.problem_of(kept.mapping, kept.headers, [slug for slug, _ in _own_fields()]):
+    if problem := _problem_of(kept, kept.mapping):
         raise InvalidInput(problem, errors={"mapping": problem})
     with transaction.atomic():
         held = _held(kept, ImportState.OPEN, ImportState.CHECKED)
@@ -232,28 +241,62 @@ def _alone(import_id: int) -> Iterator[bool]:
             rows.run("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How rows of a noun are dealt with; customers and their addresses one way, what belongs to them another."""
+
+    step: Any
+    known: Callable[[], Any]
+    understand: Callable[[list, RowReader], None]
+    look_up: Callable[..., None]
+    decide: Callable[..., None]
+    write: Callable[[list, Any], tuple[list[str], dict[str, dict[int, str]]]]
+    undo: Callable[[int, int], Counter]
+
+
+def _way(noun: str) -> Way:
+    if noun in (ImportNoun.CUSTOMERS, ImportNoun.IDENTITIES):
+        one = import_rows
+        known = partial(one.Known, only_known=noun == ImportNoun.IDENTITIES)
+        return Way(one.Step, known, one.understand, one.look_up, one.decide, one.write, import_undo.undo_rows)
+    other = import_records
+    known, understand = partial(other.Known, noun), partial(other.understand, noun)
+    return Way(
+        other.Step,
+        known,
+        understand,
+        other.look_up,
+        other.decide,
+        other.write,
+        partial(other.undo_rows, noun),
+    )
+
+
 def _reader(kept: Import) -> RowReader:
-    return RowReader(kept.headers, kept.mapping, kept.region)
+    first = list(kept.rows.order_by("line").values_list("cells", flat=True)[:SAMPLE])
+    month_first = columns.month_first(first, kept.mapping)
+    return RowReader(kept.headers, kept.mapping, kept.region, kept.noun, month_first)
 
 
-def _steps(found: list[tuple]) -> list[Step]:
+def _steps(kind: Any, found: list[tuple]) -> list:
     return [
-        Step(id=one, line=line, cells=rows.from_json(cells), problem=problem)
+        kind(id=one, line=line, cells=rows.from_json(cells), problem=problem)
         for one, line, cells, problem in found
     ]
 
 
 def _check(kept: Import) -> Iterator[int]:
     """The dry run; killed, it begins anew, for all that it knows stands in its memory."""
-    known, reader, counts, line = Known(), _reader(kept), Counter(), 0
+    way = _way(kept.noun)
+    known, reader, counts, line = way.known(), _reader(kept), Counter(), 0
     while True:
         with transaction.atomic():
-            steps = _steps(rows.run(_AFTER, (kept.pk, line, CHUNK)))
+            steps = _steps(way.step, rows.run(_AFTER, (kept.pk, line, CHUNK)))
             if not steps:
                 break
-            import_rows.understand(steps, reader)
-            import_rows.look_up(steps, known, lock=False)
-            import_rows.decide(steps, known, Ids.placeholders(known))
+            way.understand(steps, reader)
+            way.look_up(steps, known, lock=False)
+            way.decide(steps, known, dry=True)
             rows.run(_NOTE, ([s.id for s in steps], [s.outcome for s in steps], [s.report for s in steps]))
             counts.update(step.outcome for step in steps)
             line = steps[-1].line
@@ -300,15 +343,16 @@ def _chunk(import_id: int, reader: RowReader, size: int) -> int:
         held = Import.objects.select_for_update().get(pk=import_id)
         if held.state != ImportState.RUNNING:
             return 0
-        steps = _steps(rows.run(_WAITING, (held.pk, size)))
+        way = _way(held.noun)
+        steps = _steps(way.step, rows.run(_WAITING, (held.pk, size)))
         if not steps:
             _finish(held)
             return 0
-        known = Known()
-        import_rows.understand(steps, reader)
-        import_rows.look_up(steps, known, lock=True)
-        import_rows.decide(steps, known, Ids.drawn(steps, known))
-        _remember(held, *import_rows.write(steps, known))
+        known = way.known()
+        way.understand(steps, reader)
+        way.look_up(steps, known, lock=True)
+        way.decide(steps, known, dry=False)
+        _remember(held, *way.write(steps, known))
         _settle(steps)
         _count(held, steps)
     return len(steps)
@@ -329,7 +373,7 @@ def _remember(held: Import, words: list[str], made: dict[str, dict[int, str]]) -
     )
 
 
-def _settle(steps: list[Step]) -> None:
+def _settle(steps: list) -> None:
     rows.run(
         _SETTLE,
         (
@@ -339,7 +383,7 @@ def _settle(steps: list[Step]) -> None:
     )  # fmt: skip
 
 
-def _count(held: Import, steps: list[Step]) -> None:
+def _count(held: Import, steps: list) -> None:
     held.counts = dict(Counter(held.counts) + Counter(step.outcome for step in steps))
     held.save(update_fields=["counts"])
 
@@ -348,7 +392,7 @@ def _give_up(import_id: int, error: Exception) -> int:
     """The next row alone cannot be written either: it is a bad one."""
     with transaction.atomic():
         held = Import.objects.select_for_update().get(pk=import_id)
-        steps = _steps(rows.run(_WAITING, (held.pk, 1)))
+        steps = _steps(_way(held.noun).step, rows.run(_WAITING, (held.pk, 1)))
         for step in steps:
             step.outcome = RowOutcome.FAILED.value
             step.report = f"could not be written: {str(error).splitlines()[0] if str(error) else 'it moved'}"[
@@ -362,7 +406,7 @@ def _give_up(import_id: int, error: Exception) -> int:
 def _finish(held: Import) -> None:
     held.state, held.done_at = ImportState.DONE, timezone.now()
     held.save(update_fields=["state", "done_at"])
-    _record(held, "customers.imported", held.started_by)
+    _record(held, f"{held.noun}.imported", held.started_by)
 
 
 def _record(held: Import, verb: str, by: User | None) -> None:
@@ -384,7 +428,7 @@ def _undo_chunk(import_id: int) -> int:
         held = Import.objects.select_for_update().get(pk=import_id)
         if held.state != ImportState.UNDOING:
             return 0
-        outcomes = import_undo.undo_rows(held.pk, CHUNK)
+        outcomes = _way(held.noun).undo(held.pk, CHUNK)
         if outcomes:
             held.counts = dict(Counter(held.counts) + outcomes)
             held.save(update_fields=["counts"])
@@ -392,7 +436,7 @@ def _undo_chunk(import_id: int) -> int:
         held.kept = import_undo.undo_made(held.pk)
         held.state, held.undone_at = ImportState.UNDONE, timezone.now()
         held.save(update_fields=["kept", "state", "undone_at"])
-        _record(held, "customers.import_undone", held.undone_by)
+        _record(held, f"{held.noun}.import_undone", held.undone_by)
     return 0
 
 

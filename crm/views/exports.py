@@ -1,25 +1,21 @@
 """Lists as files: asked for, watched, fetched."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.utils.http import content_disposition_header
 
 from crm.access import Permission
 from crm.choices import ExportFormat, ExportState
+from crm.downloads import as_file, file_response
 from crm.errors import DomainError, InvalidInput
 from crm.models import Export
 from crm.services import exports
 from crm.services.exports import Ready
 from crm.views.base import Page, chosen, page_of
 
-PIECE = 256 * 1024  # bytes of a file sent at once
 LONGEST_WORDS = 12_000
 _ASKING = {"noun", "format"}
 
@@ -64,7 +60,7 @@ class ExportList(Page):
             messages.error(request, error.detail)
             return redirect("exports")
         if isinstance(asked, Ready):
-            return HttpResponse(asked.body, content_type=asked.mime, headers=_as_file(asked.name))
+            return HttpResponse(asked.body, content_type=asked.mime, headers=as_file(asked.name))
         messages.success(request, f"The list of {noun} is being written; its file appears below.")
         return redirect("exports")
 
@@ -84,19 +80,4 @@ class ExportFile(Page):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
         name, mime, path = exports.fetch(kwargs["pk"], by=request.user)
-        # Sent as it is: Django packs each piece by itself, of which browsers unpack the first.
-        plain = {"Content-Encoding": "identity", "Content-Length": str(path.stat().st_size)}
-        return StreamingHttpResponse(_pieces(path), content_type=mime, headers={**_as_file(name), **plain})
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
-            yield piece
-
-
-def _as_file(name: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": content_disposition_header(True, name) or "",
-        "Cache-Control": "private, no-store",
-    }
+        return file_response(path, name, mime)

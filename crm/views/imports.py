@@ -1,4 +1,4 @@
-"""Files of customers: uploaded, mapped, tried dry, read in, watched, undone."""
+"""Files of customers and of what is theirs: uploaded, mapped, tried dry, read in, watched, undone."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from crm.access import Permission, find
-from crm.choices import ImportState, RowOutcome
+from crm.choices import ImportNoun, ImportState, RowOutcome
 from crm.errors import DomainError, NotFound
 from crm.models import Import, ImportRow
 from crm.services import imports
@@ -27,7 +27,12 @@ class ImportList(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         page = page_of(request, Import.objects.visible_to(request.user).select_related("by"))
-        return {"imports": page.rows, "largest": imports.LARGEST_FILE // 1024 // 1024, **page.addresses()}
+        return {
+            "imports": page.rows,
+            "nouns": ImportNoun.choices,
+            "largest": imports.LARGEST_FILE // 1024 // 1024,
+            **page.addresses(),
+        }
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         file = request.FILES.get("file")
@@ -36,7 +41,9 @@ class ImportList(Page):
             return redirect("imports")
         try:
             # One byte too many is enough to be refused.
-            kept = imports.upload(file.read(imports.LARGEST_FILE + 1), file.name or "", by=request.user)
+            raw = file.read(imports.LARGEST_FILE + 1)
+            noun = request.POST.get("noun") or ImportNoun.CUSTOMERS
+            kept = imports.upload(raw, file.name or "", by=request.user, noun=noun)
         except DomainError as error:
             messages.error(request, error.detail)
             return redirect("imports")
@@ -59,9 +66,9 @@ class ImportDetail(Page):
             "can_change": kept.state in OPEN,
             "can_undo": kept.state in (ImportState.DONE, ImportState.RUNNING),
             "columns": _columns(kept) if kept.state in OPEN else [],
-            "targets": imports.targets() if kept.state in OPEN else [],
+            "targets": imports.targets(kept.noun) if kept.state in OPEN else [],
             "views": _views(request, kept, show),
-            "rows": found[:ROWS_SHOWN],
+            "rows": [_led(kept.noun, row) for row in found[:ROWS_SHOWN]],
             "next_url": address(request, **{"from": str(found[ROWS_SHOWN - 1].line)})
             if len(found) > ROWS_SHOWN
             else "",
@@ -94,6 +101,15 @@ def _act(request: HttpRequest, kept: Import) -> None:
         imports.check(kept)
     elif act == "start":
         imports.start(kept, by=request.user)
+
+
+def _led(noun: str, row: ImportRow) -> ImportRow:
+    """A row with the address of what it became."""
+    thing = row.did.get("thing")
+    row.url = f"/customers/{row.customer_id}/" if row.customer_id else ""
+    if noun == ImportNoun.TICKETS and thing and thing > 0:
+        row.url = f"/tickets/{thing}/"
+    return row
 
 
 def _columns(kept: Import) -> list[dict[str, Any]]:
@@ -129,5 +145,5 @@ def _rows(kept: Import, show: str, after: str) -> QuerySet[ImportRow]:
     if after.isascii() and after.isdecimal() and int(after) <= min(BIGGEST_ID, 2**31 - 1):
         found = found.filter(line__gt=int(after))
     return found.order_by("line").only(
-        "line", "outcome", "report", "customer_id", "cells", "of_id", "waiting"
+        "line", "outcome", "report", "customer_id", "cells", "of_id", "waiting", "did"
     )

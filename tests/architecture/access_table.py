@@ -158,6 +158,19 @@ REST = [
         "POST", "macros/{macro}/use/", "201:ASGMC 403:U", "201:AC 403:U 404:SGM",
         interaction="{interaction}", version=1, text="Hi",
     ),
+    api("GET", "imports/", EVERYBODY),
+    api("POST", "imports/", "400:AS 403:GMUC"),  # a file comes as a form: tests/crm/test_imports_api.py
+    api("GET", "imports/{import}/", "200:AS 404:GMUC"),
+    api("PATCH", "imports/{import}/", "200:AS 404:GMUC", region="DE"),
+    api("GET", "imports/{import}/targets/", "200:AS 404:GMUC"),
+    api("GET", "imports/{import}/rows/", "200:AS 404:GMUC"),
+    api("POST", "imports/{import}/check/", "202:AS 404:GMUC"),
+    api("POST", "imports/{import}/start/", "202:AS 404:GMUC"),
+    api("POST", "imports/{import}/undo/", "409:AS 404:GMUC"),  # nothing is read in yet
+    api("GET", "exports/", EVERYBODY),
+    api("POST", "exports/", "201:ASU 403:GMC", noun="tickets", format="csv"),
+    api("GET", "exports/{export}/", "200:A 404:SGMUC"),  # the administrator asked for it
+    api("GET", "exports/{export}/file/", "200:A 404:SGMUC"),
     api("GET", "notices/", EVERYBODY),
     api("GET", "notices/{notice}/", "200:A 404:SGMUC"),  # one's own alone
     api("POST", "notices/{notice}/read/", "200:A 404:SGMUC"),

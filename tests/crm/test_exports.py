@@ -336,7 +336,7 @@ def test_the_page_gives_short_lists_at_once_and_files_to_their_asker(client, bos
 
 
 def test_a_file_of_many_pieces_arrives_whole_at_a_browser_that_unpacks(client, boss, small, monkeypatch):
-    monkeypatch.setattr("crm.views.exports.PIECE", 100)
+    monkeypatch.setattr("crm.downloads.PIECE", 100)
     client.force_login(boss)
     for _ in range(30):
         make.make_customer()

@@ -429,7 +429,7 @@ def test_a_row_that_the_database_refuses_fails_alone(monkeypatch):
 
 def test_an_address_that_moves_meanwhile_is_looked_up_again(monkeypatch):
     identity = make.make_identity(kind="email", value="a@example.com")
-    real, asked = import_rows._find, []
+    real, asked = import_rows.find, []
 
     def meanwhile(keys):
         found = real(keys)
@@ -439,7 +439,7 @@ def test_an_address_that_moves_meanwhile_is_looked_up_again(monkeypatch):
             Identity.objects.filter(pk=identity.pk).update(customer=make.make_customer())
         return found
 
-    monkeypatch.setattr(import_rows, "_find", meanwhile)
+    monkeypatch.setattr(import_rows, "find", meanwhile)
     kept = take("Anna,a@example.com,")
     assert len(asked) == 4 and asked[0] != asked[1] and kept.counts == {"updated": 1}
     assert Customer.objects.get(pk=identity.customer_id).name == "Anna"

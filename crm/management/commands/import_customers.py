@@ -1,4 +1,4 @@
-"""`manage.py import_customers`: customers from a CSV or spreadsheet, tried dry, read in, undone."""
+"""`manage.py import_customers`: customers, or what is theirs, from a CSV or spreadsheet, tried dry, read in, undone."""
 
 import json
 import sys
@@ -28,8 +28,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="CSV or XLSX with a header")
         parser.add_argument(
+            "--noun",
+            default="customers",
+            choices=columns.NOUNS,
+            help="what is in the file (default: customers)",
+        )
+        parser.add_argument(
             "--map", action="append", default=[], metavar="COLUMN=FIELD",
-            help=f"what a column is: {', '.join(columns.TARGETS)}, field:<slug>; nothing after = leaves it out",
+            help=f"what a column is: {', '.join(columns.TARGETS)}, field:<slug>; nothing after = leaves it out; "
+            "other nouns: docs/imports.md",
         )  # fmt: skip
         parser.add_argument(
             "--region", default="", metavar="CC", help="country of phone numbers that name none, such as DE"
@@ -65,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError(f"{path}: cannot be read ({error.strerror}).") from error
         if size > imports.LARGEST_FILE:
             raise CommandError(f"{path}: is larger than {imports.LARGEST_FILE // 1024 // 1024} MB.")
-        kept = imports.upload(raw, path.name, by=None)
+        kept = imports.upload(raw, path.name, by=None, noun=options["noun"])
         try:
             kept = imports.remap(kept, _mapping(kept, options["map"]), options["region"] or kept.region)
             return imports.check(kept) if options["dry_run"] else imports.start(kept, by=None)
