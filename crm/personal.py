@@ -123,7 +123,8 @@ keeps("crm.SlaPolicy", Kept(
 ))  # fmt: skip
 keeps("crm.Ticket", Kept(
     noun="tickets", of="t.id = ANY(%(tickets)s)",
-    words={"subject": "'Erased'", "promise": NO_TEXT, "priority_reason": NO_TEXT, "fields": NO_OBJECT},
+    words={"subject": "'Erased'", "promise": NO_TEXT, "priority_reason": NO_TEXT, "fields": NO_OBJECT,
+           "reference": NO_TEXT},
     plain=("status", "kind", "topic", "priority"),
 ))  # fmt: skip
 keeps("crm.ChecklistItem", Kept(noun="checklists", of=_OF_TICKET, words={"text": "'Erased'"}))
@@ -145,6 +146,11 @@ keeps("crm.Message", Kept(
            "text": NO_TEXT, "media": NO_LIST, "versions": NO_LIST, "sentiment_words": NO_LIST, "in_reply_to": NO_TEXT,
            "error": NO_TEXT},
     plain=("direction", "audience", "state", "idempotency_key"),
+))  # fmt: skip
+keeps("crm.PastMessage", Kept(
+    noun="past messages", of=_OF_CUSTOMER,
+    words={"title": NO_TEXT, "text": NO_TEXT, "author_name": NO_TEXT, "reference": NO_TEXT, "digest": STAND_IN},
+    plain=("kind", "audience", "direction"),
 ))  # fmt: skip
 keeps("crm.ThreadRef", Kept(
     noun="references", told=False, goes=True, words={"external_id": NO_TEXT},
@@ -247,7 +253,7 @@ nobody("crm.Tag", "slug", "name")
 # An organisation is no person. Where a company is one, its record is emptied by hand.
 nobody("crm.Company", "name", "domain", "note", "fields")
 nobody("crm.CustomField", "noun", "slug", "label", "kind", "choices")
-nobody("crm.Import", "name", "state", "headers", "mapping", "region", "counts", "kept")
+nobody("crm.Import", "name", "noun", "state", "headers", "mapping", "region", "counts", "kept")
 nobody("crm.StatusName", "status", "name")
 nobody("crm.TicketLink", "kind")
 nobody("crm.TicketMerge", "interaction_ids", "status")

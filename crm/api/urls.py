@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import bulks, companies, lists, macros, notices, privacy, viewsets
+from crm.api import bulks, companies, imports, lists, macros, notices, privacy, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()

@@ -27,7 +27,7 @@ from crm.errors import Conflict
 from crm.models import Company, CustomField, PastMessage, Ticket
 from crm.services import import_rows
 from crm.services.import_rows import MovedError
-from crm.services.import_undo import uses
+from crm.services.import_undo import ERASED, uses
 
 OVER = (TicketStatus.SOLVED.value, TicketStatus.CLOSED.value)
 
@@ -625,9 +625,9 @@ def undo_rows(noun: str, import_id: int, limit: int) -> Counter:
     ]
     if not waiting:
         return Counter()
-    now = _now(SPECS[ImportNoun(noun)], waiting)
-    settled = []
-    for one, did, report in waiting:
+    now = _now(SPECS[ImportNoun(noun)], [row for row in waiting if row[1]])
+    settled = [(one, RowOutcome.KEPT.value, ERASED) for one, did, _ in waiting if not did]
+    for one, did, report in (row for row in waiting if row[1]):
         kept = _undo(did, now)
         outcome = RowOutcome.KEPT if kept else RowOutcome.UNDONE
         settled.append(

@@ -17,6 +17,7 @@ from crm.models import Company, Customer, Identity, ImportMade, Tag, Ticket
 from crm.services import search
 from crm.services.import_rows import LABELS, PLAIN, blank
 
+ERASED = "erased since"  # what the undo says of such a row
 SHOWN = 100  # names of what was kept
 
 _WAITING = """
@@ -96,8 +97,11 @@ def undo_rows(import_id: int, limit: int) -> Counter:
     waiting = rows.run(_WAITING, (import_id, limit))
     if not waiting:
         return Counter()
-    steps = [(one, customer, rows.from_json(did), report) for one, _, customer, did, report in waiting]
+    found = [(one, customer, rows.from_json(did), report) for one, _, customer, did, report in waiting]
+    # What was erased since says nothing any more of what it made.
+    steps = [step for step in found if step[2]]
     now, work = _now(import_id, steps), Work()
+    work.settled += [(one, RowOutcome.KEPT.value, ERASED) for one, _, did, _ in found if not did]
     for one, customer, did, report in steps:
         kept = _undo(customer, did, now, work)
         outcome = RowOutcome.KEPT if kept else RowOutcome.UNDONE

@@ -114,9 +114,9 @@ def who_sees(interaction: Interaction, people: list[User]) -> set[int]:
 def suggested(words: str, interaction: Interaction, *, by: User) -> list[dict[str, object]]:
     """Whom a writer may call here, by the beginning of a word of the name: people, then teams."""
     begins = Q(name__istartswith=words) | Q(name__icontains=f" {words}")
-    people = User.objects.filter(begins | Q(email__istartswith=words), is_active=True).exclude(
-        role=Role.API_CLIENT
-    )
+    if "@" in words:
+        begins |= Q(email__istartswith=words)
+    people = User.objects.filter(begins, is_active=True).exclude(role=Role.API_CLIENT)
     people = list(
         outside_closed(people.exclude(pk=by.pk), by, "team", own="pk").order_by("name", "pk")[: SUGGESTED * 5]
     )
@@ -128,7 +128,8 @@ def suggested(words: str, interaction: Interaction, *, by: User) -> list[dict[st
         for one in people
         if one.pk in seeing
     ]  # fmt: skip
-    teams = outside_closed(Team.objects.filter(begins | Q(slug__istartswith=words)), by, "").order_by("name")
+    named = Q(name__istartswith=words) | Q(name__icontains=f" {words}") | Q(slug__istartswith=words)
+    teams = outside_closed(Team.objects.filter(named), by, "").order_by("name")
     shown += [
         {"kind": "team", "id": one.pk, "name": one.name, "hint": "team", "insert": f"@{one.name}"}
         for one in teams[:SUGGESTED]

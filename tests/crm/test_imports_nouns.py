@@ -438,6 +438,14 @@ def test_the_undo_of_history_is_exact(anna):
     assert dump() == before and outcomes(kept) == ["undone", "undone"]
 
 
+@pytest.mark.parametrize("noun", ["tickets", "history", "customers"])
+def test_what_was_erased_since_is_left_by_the_undo_and_stops_it_not(anna, brand, noun):
+    header, line, _ = {**GOOD, "customers": ("Name,E-mail", "{word},new{n}@example.com", None)}[noun]
+    kept = take(noun, header, *[line.format(n=n, word=f"w{n}") for n in range(3)])
+    kept.rows.filter(line=3).update(did={}, cells=[], report="")
+    assert outcomes(undo(kept)) == ["undone", "kept", "undone"] and kept.state == "undone"
+
+
 # --- Of all of them
 
 GOOD = {

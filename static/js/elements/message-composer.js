@@ -81,6 +81,7 @@ class MessageComposer extends HTMLElement {
     const acts = this.mode === "reply" ? this.drafts.reply.macro : null;
     const verb = { public: "Send publicly", private: "Send", internal: "Save note" }[says];
     this.querySelector('[data-part="verb"]').textContent = acts?.acts.length && !this.text.value.trim() ? "Only do it" : verb;
+    this.querySelector('[data-act="macros"]').hidden = this.mode === "note";
     this.drawActs(acts);
     this.text.placeholder = says === "internal" ? "A note for colleagues… @ calls one or a team" : this.dataset.placeholder;
     const count = this.querySelector('[data-part="count"]');
