@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -141,10 +142,11 @@ def statements(stack: Stack, people: list[int]) -> float:
 
 def count(said: str) -> int:
     """Statements of the connections that asked for a token, as every request does."""
+    entries = [entry for entry in re.split(r"^(?=\d+ LOG:)", said, flags=re.MULTILINE) if entry.strip()]
     lines = [
-        (words[0], line)
-        for line in said.splitlines()
-        if (words := line.split(" ", 2)) and (" statement: " in line or " execute " in line)
+        (entry.split(" ", 1)[0], entry)
+        for entry in entries
+        if " statement: " in entry or " execute " in entry
     ]
-    ours = {pid for pid, line in lines if "crm_apitoken" in line}
+    ours = {pid for pid, entry in lines if "crm_apitoken" in entry}
     return sum(pid in ours for pid, _ in lines)

@@ -20,6 +20,10 @@ pages = Pages()
 sys.setswitchinterval(0.0005)
 
 intake = import_module("crm.intake").Intake()
+quick = import_module("crm.api.quick")
+for app in ("crm", "routing"):
+    import_module(f"{app}.api.doors")
+quick_doors = quick.Quick(pages)
 assets = import_module("crm.assets").Assets()
 hub = import_module("crm.hub").hub
 sockets = URLRouter(
@@ -36,6 +40,8 @@ async def application(scope: dict, receive, send) -> None:
             await intake(scope, receive, send)
         elif assets.serves(scope["path"]):
             await assets(scope, receive, send)
+        elif found := quick.match(scope):
+            await quick_doors(found, scope, receive, send)
         else:
             await pages(scope, receive, send)
     else:

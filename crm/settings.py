@@ -255,6 +255,7 @@ TEMPLATES = [
 
 # --- PostgreSQL and Redis
 
+QUICK_THREADS = 2  # threads of the quick doors, each with a connection that it keeps
 PAGE_THREADS = 4  # threads beside the loop of one web process
 INTAKE_THREADS = 4  # connections the intake and the hub of that process may hold
 
@@ -286,7 +287,7 @@ if ROLE == "web":
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
-        "max_size": PAGE_THREADS + INTAKE_THREADS + 4,
+        "max_size": PAGE_THREADS + QUICK_THREADS + INTAKE_THREADS + 4,
         "timeout": 5,
         "connection_class": pooled.Connection,
     }

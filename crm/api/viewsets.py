@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from crm import filters
 from crm.access import Permission, find, for_workers, may, outside_closed, require
 from crm.api import serializers
-from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by
+from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in
 from crm.errors import DomainError, NotFound
 from crm.lists import CUSTOMERS, TICKETS
 from crm.models import (
@@ -88,8 +88,7 @@ class CustomerViewSet(ScopedViewSet):
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
     def context(self, request: Request, pk: str) -> Response:
         """The screen-pop card: who this is, what was said and promised, what is open."""
-        customer = self.find()
-        return Response(context.card([customer.pk], request.user)[customer.pk])
+        return Response(context.of_one(number_in(pk), request.user))
 
     @extend_schema(responses=serializers.SuggestionSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

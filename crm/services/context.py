@@ -11,6 +11,7 @@ from crm import cards as plugs
 from crm import rows
 from crm.access import Permission, may, sees_everything
 from crm.choices import ChannelKind, Direction, InteractionStatus, Role, TicketStatus
+from crm.errors import NotFound
 from crm.models import User
 
 HISTORY = 10  # lines shown
@@ -99,6 +100,14 @@ LEFT JOIN LATERAL (
     ) x
 ) past ON true
 """
+
+
+def of_one(customer_id: int, user: User) -> dict:
+    """One customer's card for its reader; NotFound when there is none or it is not his to see."""
+    found = card([customer_id], user) if may(user, Permission.READ_CUSTOMERS) else {}
+    if customer_id not in found:
+        raise NotFound("There is no such thing, or it is not yours to see.")
+    return found[customer_id]
 
 
 def card(customer_ids: list[int], user: User | None) -> dict[int, dict]:

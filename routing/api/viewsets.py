@@ -1,5 +1,7 @@
 """The nouns of the distributor; acts are sub-resources."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -8,13 +10,30 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.access import Permission, may, outside_closed, require
-from crm.api.base import Door, ScopedViewSet
+from crm.api.base import Door, ScopedViewSet, number_in, shown_as
 from crm.errors import NotFound
+from crm.models import User
 from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
 from routing.services import assignments, desk, explanations, presence
+
+
+def accept(user: User, offer: int, _: Any) -> dict:
+    """Take an offer."""
+    require(user, Permission.WORK)
+    return shown_as(serializers.AssignmentSerializer, assignments.accept(offer, by=user))
+
+
+def complete(user: User, item: int, data: Any) -> dict:
+    """Finish work with its two codes."""
+    require(user, Permission.WORK)
+    given = serializers.CompleteInput(data=data)
+    given.is_valid(raise_exception=True)
+    return shown_as(
+        serializers.WorkItemSerializer, assignments.complete(item, by=user, **given.validated_data)
+    )
 
 
 class _Shared(ScopedViewSet):
@@ -129,8 +148,7 @@ class OfferViewSet(ScopedViewSet):
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def accept(self, request: Request, pk: str) -> Response:
         """Take it: 200 once; 409 `already_yours` or `offer_gone` with `holder`."""
-        require(request.user, Permission.WORK)
-        return Response(self.represent(assignments.accept(_number(pk), by=request.user)))
+        return Response(accept(request.user, number_in(pk), {}))
 
     @extend_schema(request=serializers.DeclineInput, responses={204: None})
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
@@ -138,14 +156,8 @@ class OfferViewSet(ScopedViewSet):
         """Give it back with a reason."""
         require(request.user, Permission.WORK)
         given = self.read_body(serializers.DeclineInput)
-        assignments.decline(_number(pk), by=request.user, reason=given["reason"])
+        assignments.decline(number_in(pk), by=request.user, reason=given["reason"])
         return Response(status=204)
-
-
-def _number(pk: str) -> int:
-    if not (pk.isascii() and pk.isdecimal() and len(pk) < 19):
-        raise NotFound("There is no such offer.")
-    return int(pk)
 
 
 def _assignments(rows: QuerySet, user) -> QuerySet:
@@ -204,9 +216,7 @@ class WorkItemViewSet(ScopedViewSet):
         """Finish it with reason and outcome; the contact is closed."""
         if not may(request.user, Permission.WORK):
             self.find()  # what may not be seen is not there, before it is forbidden
-            require(request.user, Permission.WORK)
-        given = self.read_body(serializers.CompleteInput)
-        return Response(self.represent(assignments.complete(_number(pk), by=request.user, **given)))
+        return Response(complete(request.user, number_in(pk), request.data))
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
