@@ -96,6 +96,7 @@ class ListPage(Page):
         page = self._page(request, words, asked)
         furnish(page.rows, listing, asked.columns, user)
         named = references.labels(asked.group, columns, user)
+        exported = words.address("/exports/", noun=listing.noun, **_exported(asked))
         return {
             "listing": listing,
             "rows": page.rows,
@@ -111,6 +112,7 @@ class ListPage(Page):
                 "operators": OPERATORS,
                 "names": named,
                 "ordered": asked.ordering,
+                "export": exported,
                 "filters": _filters_of(words, asked, self.filters),
                 "columned": [one.name for one in asked.columns],
             },
@@ -128,7 +130,7 @@ class ListPage(Page):
             "may_change": may(user, listing.edit),
             "owns_view": asked.saved is not None
             and (asked.saved.owner_id == user.pk or may(user, Permission.CONFIGURE)),
-            "export_words": words.address("/exports/", noun=listing.noun, **_exported(asked)),
+            "export_words": exported,
             "by_time": asked.ordering.removeprefix("-").endswith("_at"),
             "previous_url": page.previous and words.address(cursor=page.previous),
             "next_url": page.next and words.address(cursor=page.next),

@@ -2,13 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from crm.choices import Role, TeamVisibility
 from crm.errors import Conflict, InvalidInput, NotAllowed
-from crm.models import Activity, CustomField, SavedView, Tag
+from crm.lists import TICKETS
+from crm.models import Activity, CustomField, SavedView, Tag, Ticket
 from crm.services import views
 from tests import factories as make
 
@@ -148,6 +150,19 @@ def test_counts_end_at_their_limit(client, agent, monkeypatch):
     said = client.get("/api/v1/lists/tickets/counts/").json()
     assert said["limit"] == 3
     assert said["counts"] == {"open": 4, "mine": 4, "waiting": 4, "solved": 0, "all": 4}
+
+
+def test_what_takes_too_long_is_not_counted_and_holds_nobody_up(client, agent, monkeypatch):
+    client.force_login(agent)
+    monkeypatch.setattr(views, "ALL_SECONDS", -1)
+    assert {*client.get("/api/v1/lists/tickets/counts/").json()["counts"].values()} == {None}
+
+    make.make_ticket()
+    monkeypatch.setattr(views, "ALL_SECONDS", 60)
+    monkeypatch.setattr(views, "COUNT_MS", 50)
+    slow = replace(TICKETS, visible_to=lambda user: Ticket.objects.extra(where=["pg_sleep(5) IS NOT NULL"]))
+    assert views.counts(slow, by=agent)["all"] is None
+    assert Ticket.objects.count() == 1, "the transaction goes on"
 
 
 def test_a_list_is_paged_by_any_of_its_orders_without_losing_or_repeating_a_row(client, agent):

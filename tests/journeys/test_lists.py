@@ -77,6 +77,21 @@ def test_a_list_is_narrowed_kept_changed_and_put_back(house, browser):
     expect(page.get_by_text("2 have again what they had")).to_be_visible()
     assert state(page, house.url, ids) == before
 
+    # All that a search leaves, also beyond what stood there when the page came.
+    page.goto(f"{house.url}/tickets/?view=all")
+    page.get_by_role("searchbox", name="Number, subject or customer").fill("router")
+    page.wait_for_url("**search=router**")
+    expect(page.locator("tr[data-id]").first).to_contain_text("outer")
+    found = page.locator("tr[data-id]").count()
+    page.get_by_label("Choose all rows of this page").check()
+    page.get_by_role("button", name="Choose all that fit").click()
+    page.get_by_role("button", name="Change…").click()
+    page.get_by_label("What changes").select_option("kind")
+    page.get_by_test_id("preview").click()
+    page.wait_for_url("**/bulks/**")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{found} tickets")
+    page.get_by_role("link", name="Leave them").click()
+
     # One cell, in place.
     page.goto(view)
     page.keyboard.press("j")

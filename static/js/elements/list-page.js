@@ -11,8 +11,9 @@ const json = (id) => JSON.parse(document.getElementById(id).textContent);
 class ListPage extends HTMLElement {
   connectedCallback() {
     this.noun = this.dataset.noun;
-    this.described = json("list-described");
-    this.where = json("list-where");
+    this.learn();
+    // What a search left is what an edit of all rows and a file are about.
+    document.addEventListener("htmx:afterSettle", () => this.learn());
     this.builder = this.querySelector("condition-builder");
     this.saving = this.querySelector('[data-part="save"]');
     this.builder.addEventListener("apply", () => this.narrow(this.builder.value));
@@ -22,6 +23,12 @@ class ListPage extends HTMLElement {
     document.addEventListener("key", (event) => this.key(event));
     this.editRow = editCells(this);
     this.count();
+  }
+
+  learn() {
+    this.described = json("list-described");
+    this.where = json("list-where");
+    this.querySelector('[data-part="export"]')?.setAttribute("href", this.described.export);
   }
 
   async count() {
