@@ -407,7 +407,6 @@ SPECTACULAR_SETTINGS = {
         "FieldNounEnum": "crm.choices.FieldNoun",
         "BulkStateEnum": "crm.choices.BulkState",
         "BulkOutcomeEnum": "crm.choices.BulkOutcome",
-        "DeliveryOutcomeEnum": "crm.choices.DeliveryOutcome",
     },
 }
 
