@@ -510,7 +510,7 @@ class Door(APIView):
 
     def read_body(self, kind: type) -> dict:
         """The body by one small input serializer."""
-        given = kind(data=self.request.data)
+        given = kind(data=self.request.data, context={"request": self.request})
         given.is_valid(raise_exception=True)
         return given.validated_data
 

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from crm.access import Permission, require
 from crm.api.base import ScopedViewSet
-from crm.api.serializers import LONGEST_NOTE, Edit
+from crm.api.serializers import LONGEST_NOTE, ColleagueRef, Edit
 from crm.choices import FieldNoun
 from crm.filters import CompanyFilter, SearchFilter, YesNoFilter
 from crm.lists import COMPANIES
@@ -28,7 +28,7 @@ class CompanyEdit(Edit):
     name = serializers.CharField(max_length=200)
     domain = serializers.CharField(max_length=253, allow_blank=True)
     parent = serializers.PrimaryKeyRelatedField(queryset=Company.objects.all(), allow_null=True)
-    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+    owner = ColleagueRef(queryset=User.objects.filter(is_active=True), allow_null=True)
     note = serializers.CharField(max_length=LONGEST_NOTE, allow_blank=True)
     fields = serializers.DictField()
 

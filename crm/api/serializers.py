@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 
+from crm.access import outside_closed
 from crm.choices import (
     ANSWERED,
     ChannelKind,
@@ -41,6 +43,19 @@ from crm.services import merges
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
+
+
+class ColleagueRef(serializers.PrimaryKeyRelatedField):
+    """A person by id, of those whom the caller may know: who is in a closed team of others does not exist for him."""
+
+    def __init__(self, *, team: str = "team", own: str = "pk", **options: Any) -> None:
+        super().__init__(**options)
+        self._team, self._own = team, own
+
+    def get_queryset(self) -> QuerySet:
+        request = self.context.get("request")  # none while the document of the API is made
+        known = super().get_queryset()
+        return outside_closed(known, request.user, self._team, own=self._own) if request else known.none()
 
 
 class SlugRef(serializers.SlugRelatedField):
@@ -260,7 +275,7 @@ class CustomerEdit(Edit):
     public_figure = serializers.BooleanField()
     value = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True)
     company = serializers.PrimaryKeyRelatedField(queryset=Company.objects.all(), allow_null=True)
-    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+    owner = ColleagueRef(queryset=User.objects.filter(is_active=True), allow_null=True)
     preferred_channel = serializers.ChoiceField(ChannelKind.choices, allow_blank=True)
     tags = serializers.SlugRelatedField(slug_field="slug", queryset=Tag.objects.all(), many=True)
     fields = serializers.DictField()
@@ -308,7 +323,7 @@ class ConsentSerializer(serializers.ModelSerializer):
 class TicketEdit(Edit):
     subject = serializers.CharField(max_length=200)
     status = serializers.ChoiceField(TicketStatus.choices)
-    owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.filter(is_active=True), allow_null=True)
+    owner = ColleagueRef(queryset=User.objects.filter(is_active=True), allow_null=True)
     kind = serializers.ChoiceField(TicketKind.choices, allow_blank=True)
     topic = serializers.CharField(max_length=30, allow_blank=True)
     priority = serializers.ChoiceField(TicketPriority.choices)

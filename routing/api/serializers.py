@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from crm.api.serializers import SlugRef
+from crm.api.serializers import ColleagueRef, SlugRef
 from routing.choices import PresenceState
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
 
@@ -93,7 +93,12 @@ class TransferInput(serializers.Serializer):
     queue = serializers.SlugRelatedField(
         slug_field="slug", queryset=Queue.objects.all(), required=False, allow_null=True, default=None
     )
-    agent = serializers.PrimaryKeyRelatedField(
-        queryset=Agent.objects.all(), required=False, allow_null=True, default=None
+    agent = ColleagueRef(
+        queryset=Agent.objects.all(),
+        team="user__team",
+        own="user",
+        required=False,
+        allow_null=True,
+        default=None,
     )
     note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
