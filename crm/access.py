@@ -32,6 +32,8 @@ class Permission(StrEnum):
     HOLD = "hold"  # keep a record from being erased
     ERASE = "erase"  # erase or anonymise a person, set what is kept how long
     EXPORT_PERSON = "export_person"  # all that is held on one person, closed teams' words too
+    UNMASK = "unmask"  # words as they came, with a reason
+    SEE_RESTRICTED = "see_restricted"  # restricted fields of verified people
     CONFIGURE = "configure"
     PLAY_DEMO = "play_demo"
 
@@ -43,6 +45,7 @@ _AGENT = {
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,
     Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT, Permission.SEE_PRIVACY, Permission.HOLD,
+    Permission.UNMASK, Permission.SEE_RESTRICTED,
 }  # fmt: skip
 
 GRANTS: dict = {

@@ -27,6 +27,7 @@ from crm.models import (
     Channel,
     ChannelAccount,
     Code,
+    CustomField,
     Holiday,
     RetentionPolicy,
     SlaPolicy,
@@ -478,6 +479,22 @@ class StatusNameAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     list_display = ("name", "status", "place", "retired")
     list_filter = ("status", "retired")
     search_fields = ("name",)
+
+
+@admin.register(CustomField)
+class CustomFieldAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """Fields of our own. A restricted one lies apart and encrypted, and is shown once the person is verified."""
+
+    list_display = ("label", "noun", "kind", "restricted", "retired", "place")
+    list_filter = ("noun", "kind", "restricted", "retired")
+    search_fields = ("label", "slug")
+    prepopulated_fields = {"slug": ("label",)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("noun", "slug", "kind", "restricted") if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict:
+        return {} if obj else dict(self.prepopulated_fields)
 
 
 @admin.register(RetentionPolicy)

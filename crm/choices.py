@@ -407,3 +407,13 @@ class BulkOutcome(TextChoices):
     REFUSED = "refused"
     RESTORED = "restored"
     KEPT = "kept"
+
+
+class VerifiedHow(TextChoices):
+    """How it was made sure that this is the person."""
+
+    CODE = "code", "A code sent to a known address"
+    CALL_BACK = "call_back", "Called back on a known number"
+    DOCUMENT = "document", "A document was shown"
+    ANSWERS = "answers", "Questions only the person can answer"
+    IN_PERSON = "in_person", "In person"

@@ -85,7 +85,7 @@ class Listing:
 
     def columns(self) -> dict[str, Column]:
         """All columns by name, fields of our own last; one statement."""
-        own = CustomField.objects.filter(noun=self.fields, retired=False)
+        own = CustomField.objects.filter(noun=self.fields, retired=False, restricted=False)
         return {one.name: one for one in (*self.fixed, *map(_own, own))}
 
     @property

@@ -161,6 +161,13 @@ keeps("crm.ThreadRef", Kept(
 keeps("crm.AwaitedChange", Kept(
     noun="changes that wait", told=False, of=ITEM, goes=True, words={"external_id": NO_TEXT, "text": NO_TEXT}, plain=("event",),
 ))  # fmt: skip
+# Before the deliveries: the ids of loose ones are read from them.
+_OF_LOOSE = """(t.channel_id, t.external_id) IN (
+    SELECT d.channel_id, d.external_id FROM crm_delivery d WHERE d.id = ANY(%(deliveries)s))"""
+keeps("crm.Masked", Kept(
+    noun="words as they came", goes=True, words={"external_id": NO_TEXT, "title": NO_TEXT, "text": NO_TEXT},
+    of=f"{ITEM} OR {_OF_LOOSE}",
+))  # fmt: skip
 keeps("crm.Delivery", Kept(
     # What waits is not touched: it is turned away when its turn comes (`erasures.turn_away`).
     noun="deliveries", of=f"({ITEM} OR t.id = ANY(%(deliveries)s)) AND t.state NOT IN ('queued', 'in_progress')",
@@ -178,7 +185,9 @@ keeps("crm.Activity", Kept(
 ))  # fmt: skip
 keeps(
     "crm.NameWord",
-    Kept(noun="words of names", by="words", of="t.word = ANY(%(words)s)", words={"word": NO_TEXT}),
+    Kept(
+        noun="words of names", told=False, by="words", of="t.word = ANY(%(words)s)", words={"word": NO_TEXT}
+    ),
 )
 keeps("crm.ImportMade", Kept(
     noun="words of names in imports", told=False, by="words", of="t.noun = 'word' AND t.name = ANY(%(words)s)",
@@ -214,6 +223,11 @@ keeps("admin.LogEntry", Kept(
     words={"object_repr": "'Erased'", "change_message": NO_TEXT},
     plain=("object_id",),
 ))  # fmt: skip
+keeps("crm.Verification", Kept(noun="verifications", of=_OF_CUSTOMER, plain=("how",)))
+keeps(
+    "crm.RestrictedValue",
+    Kept(noun="restricted fields", of=_OF_CUSTOMER, goes=True, words={"value": NO_TEXT}),
+)
 keeps("crm.LegalHold", Kept(
     noun="legal holds", of=_OF_CUSTOMER, words={"reason": NO_TEXT},
 ))  # fmt: skip

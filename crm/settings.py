@@ -490,6 +490,9 @@ REOPEN_DAYS = env_int("REOPEN_DAYS", 14)  # days, a solved ticket opens again wh
 SILENT_SECONDS = env_int("SILENT_SECONDS", 40, low=1)  # s without a heartbeat until an agent counts as gone
 SEND_TIMEOUT = env_int("SEND_TIMEOUT", 10, low=1)  # s a network may take to answer a post
 STREAM_RETENTION_HOURS = env_int("STREAM_RETENTION_HOURS", 48, low=1)  # hours a stream can be caught up on
+MASK_ON_ARRIVAL = env_list("MASK_ON_ARRIVAL", ["card", "iban"])  # what is masked in words that come in
+if wrong := set(MASK_ON_ARRIVAL) - {"card", "iban", "email", "phone", "none"}:
+    raise malformed("MASK_ON_ARRIVAL", ",".join(sorted(wrong)), "some of card, iban, email, phone; or none")
 SIGNATURE_TOLERANCE = env_int("SIGNATURE_TOLERANCE", 300, low=1)  # s a signature of a delivery may be old
 CONVEYOR_POLL_MS = env_int("CONVEYOR_POLL_MS", 500, low=1)  # ms between looks when no bell rings
 CONVEYOR_WINDOW_MS = env_int("CONVEYOR_WINDOW_MS", 5)  # ms in which bells are gathered into one batch

@@ -10,6 +10,7 @@ from crm.models import IdempotencyKey
 from crm.services import (
     audit,
     bulks,
+    disclosure,
     erasures,
     exports,
     imports,
@@ -39,6 +40,7 @@ def sweep() -> None:
         # What nobody took before the next sweep is found again then: tasks must not pile up.
         deliver.apply_async((message_id,), expires=SWEEP_SECONDS)
     messages.settle()
+    disclosure.expire()
     for import_id in imports.due():
         read_in.apply_async((import_id,), expires=SWEEP_SECONDS)
     if erasures.due():

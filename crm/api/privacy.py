@@ -11,10 +11,10 @@ from rest_framework.response import Response
 from crm.access import Permission, find, require
 from crm.api.base import Door, ScopedViewSet
 from crm.api.serializers import Edit
-from crm.choices import ErasureWay, ErasureWhy, RetentionKind
+from crm.choices import ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
 from crm.filters import IdFilter
-from crm.models import Brand, Customer, Erasure, Export, LegalHold, RetentionPolicy
-from crm.services import erasures, holds, person_export, retention
+from crm.models import Brand, Customer, Erasure, Export, LegalHold, Message, RetentionPolicy, Verification
+from crm.services import disclosure, erasures, holds, masking, person_export, retention
 
 
 class ErasureSerializer(serializers.ModelSerializer):
@@ -176,6 +176,79 @@ class RetentionViewSet(ScopedViewSet):
     def dry_run(self, request: Request, pk: str) -> Response:
         """How much would go now; nothing is changed."""
         return Response(DryRunSerializer(retention.dry_run(self.find())).data)
+
+
+class VerificationSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Verification
+        fields = ["id", "customer", "how", "by", "at", "until"]
+
+
+class VerificationInput(serializers.Serializer):
+    how = serializers.ChoiceField(choices=VerifiedHow.choices)
+    minutes = serializers.IntegerField(min_value=1, max_value=disclosure.LONGEST_MINUTES, default=30)
+
+
+class CustomerVerifications(_OfCustomer):
+    """Making sure that this is the person."""
+
+    @extend_schema(
+        operation_id="customers_verifications",
+        request=VerificationInput,
+        responses={201: VerificationSerializer},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Say how it was made sure that this is the person, and for how many minutes that counts."""
+        require(request.user, Permission.NOTE)
+        made = disclosure.verify(
+            self.customer(request, pk), by=request.user, **self.read_body(VerificationInput)
+        )
+        return Response(VerificationSerializer(made).data, status=201)
+
+
+class RestrictedInput(serializers.Serializer):
+    fields = serializers.DictField(help_text="By slug; null takes one away.")  # type: ignore[assignment]
+
+
+class CustomerRestricted(_OfCustomer):
+    """Restricted fields: apart from all others."""
+
+    @extend_schema(operation_id="customers_restricted", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> Response:
+        """Restricted fields by slug, once the person is verified; each reading stands in the history. 409 `verify_first`."""
+        require(request.user, Permission.SEE_RESTRICTED)
+        return Response({"fields": disclosure.read(self.customer(request, pk), by=request.user)})
+
+    @extend_schema(
+        operation_id="customers_restricted_write", request=RestrictedInput, responses=OpenApiTypes.OBJECT
+    )
+    def put(self, request: Request, pk: int) -> Response:
+        """Set restricted fields by slug; what is not named stays. 409 `verify_first`."""
+        require(request.user, Permission.SEE_RESTRICTED)
+        given = self.read_body(RestrictedInput)["fields"]
+        return Response({"fields": disclosure.write(self.customer(request, pk), given, by=request.user)})
+
+
+class RevealInput(serializers.Serializer):
+    reason = serializers.CharField(min_length=masking.SHORTEST_REASON, max_length=200)
+
+
+class RevealSerializer(serializers.Serializer):
+    title = serializers.CharField()
+    text = serializers.CharField()
+
+
+class MessageReveal(Door):
+    """Words as they came."""
+
+    noun = "messages"
+
+    @extend_schema(operation_id="messages_reveal", request=RevealInput, responses=RevealSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        """Read what was masked, with a reason; that you did stands in the history. 404 when nothing is masked."""
+        message = find(Message.objects.visible_to(request.user), pk=pk)
+        require(request.user, Permission.UNMASK)
+        return Response(masking.reveal(message, by=request.user, **self.read_body(RevealInput)))
 
 
 class ErasureFilter(FilterSet):

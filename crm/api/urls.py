@@ -35,6 +35,15 @@ urlpatterns = [
     path(
         "customers/<int:pk>/personal-data/", privacy.PersonalData.as_view(), name="api-customer-personal-data"
     ),
+    path(
+        "customers/<int:pk>/verifications/",
+        privacy.CustomerVerifications.as_view(),
+        name="api-customer-verifications",
+    ),
+    path(
+        "customers/<int:pk>/restricted/", privacy.CustomerRestricted.as_view(), name="api-customer-restricted"
+    ),
+    path("messages/<int:pk>/reveal/", privacy.MessageReveal.as_view(), name="api-message-reveal"),
     path("customers/<int:pk>/holds/", privacy.CustomerHolds.as_view(), name="api-customer-holds"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(url_name="api-schema"), name="api-docs"),

@@ -36,6 +36,9 @@ class Inbound:
     thread: int = 0
     interaction_id: int | None = None
     outcome: str = ""
+    unmasked: tuple[str, str, bytes] | None = (
+        None  # title and text as they came, and raw without what was masked
+    )
 
 
 Taker = Callable[[list[Inbound]], None]

@@ -13,7 +13,15 @@ from crm.models.macros import Macro, MacroUse, MacroVersion
 from crm.models.merges import Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
-from crm.models.privacy import ErasedKey, Erasure, LegalHold, RetentionPolicy
+from crm.models.privacy import (
+    ErasedKey,
+    Erasure,
+    LegalHold,
+    Masked,
+    RestrictedValue,
+    RetentionPolicy,
+    Verification,
+)
 from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
@@ -60,8 +68,11 @@ __all__ = [
     "NoteMention",
     "Notice",
     "Order",
+    "Masked",
+    "RestrictedValue",
     "RetentionPolicy",
     "PastMessage",
+    "Verification",
     "SavedView",
     "SlaPolicy",
     "StatusName",

@@ -61,6 +61,11 @@ class CustomField(models.Model):
     choices = models.JSONField(
         default=list, blank=True, help_text='For choice and multi-choice: ["gold", "silver"].'
     )
+    restricted = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Of customers: shown to who has the right, once the person is verified.",
+    )
     place = models.PositiveSmallIntegerField(default=100)
     retired = models.BooleanField(default=False)
 

@@ -5,11 +5,13 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from crm.choices import ErasureState, ErasureWay, ErasureWhy, RetentionKind
-from crm.models.channels import Brand
+from crm.choices import ErasureState, ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
+from crm.models.channels import Brand, Channel
+from crm.models.companies import CustomField
 from crm.models.customers import Customer
 from crm.models.users import User
 from crm.querysets import ErasureQuerySet, LegalHoldQuerySet, RetentionPolicyQuerySet
+from crm.secrets import EncryptedField
 
 
 class LegalHold(models.Model):
@@ -98,3 +100,37 @@ class RetentionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}{f' of {self.brand}' if self.brand else ''}: {self.days} days"
+
+
+class Masked(models.Model):
+    """The words of an item as they came, encrypted, where something in them was masked on arrival."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False, db_constraint=False)
+    external_id = models.CharField(max_length=255)
+    title = EncryptedField(blank=True)
+    text = EncryptedField(blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "external_id"], name="masked_once")]
+
+
+class Verification(models.Model):
+    """Somebody made sure that this is the person, in some way, and for how long that counts."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="verifications")
+    how = models.CharField(max_length=9, choices=VerifiedHow)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(db_index=True)
+
+
+class RestrictedValue(models.Model):
+    """A value of a restricted field: apart from all others, and encrypted."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    field = models.ForeignKey(CustomField, on_delete=models.PROTECT, related_name="+")
+    value = EncryptedField(help_text="As JSON.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["customer", "field"], name="restricted_value_once")]

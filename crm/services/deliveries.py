@@ -16,7 +16,7 @@ from crm.connectors import base, items
 from crm.connectors.base import Inbound
 from crm.errors import Conflict
 from crm.models import Channel, Delivery
-from crm.services import arrivals, erased, interactions
+from crm.services import arrivals, erased, interactions, masking
 
 log = logging.getLogger(__name__)
 
@@ -166,8 +166,15 @@ class Claimed:
                 log.exception("connector failed", extra={"delivery": delivery_id})
                 self.unreadable.append((delivery_id, f"{type(error).__name__}: {error}"))
             else:
+                was = masking.on_arrival(item, bytes(raw))
                 self.inbounds.append(
-                    Inbound(delivery_id=delivery_id, channel=channel, item=item, received_at=received_at)
+                    Inbound(
+                        delivery_id=delivery_id,
+                        channel=channel,
+                        item=item,
+                        received_at=received_at,
+                        unmasked=was,
+                    )
                 )
         try:
             _judge(self.inbounds)
@@ -331,6 +338,7 @@ def _write(inbounds: list[Inbound]) -> None:
             [one.interaction_id for one in done],
         ),
     )
+    masking.keep(inbounds)
     erased.empty(away)
 
 

@@ -219,6 +219,8 @@ def _empty(label: str, kept: personal.Kept, found: Params, way: str) -> None:
         rows.run(f'DELETE FROM "{_table(label)}" t WHERE {kept.of}', found)  # noqa: S608 - our own names
         return
     emptied = {**kept.words, **(kept.facts if way == ErasureWay.ERASE else {})}
+    if not emptied:
+        return
     changes = ", ".join(f'"{column}" = {value}' for column, value in emptied.items())
     rows.run(f'UPDATE "{_table(label)}" t SET {changes} WHERE {kept.of}', found)  # noqa: S608 - our own names
 

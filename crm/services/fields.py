@@ -13,8 +13,8 @@ LONGEST = 1_000  # characters of a text
 
 
 def of(noun: str) -> dict[str, CustomField]:
-    """The fields of a noun by slug."""
-    return {one.slug: one for one in CustomField.objects.filter(noun=noun, retired=False)}
+    """The fields of a noun by slug; restricted ones lie elsewhere (`disclosure`)."""
+    return {one.slug: one for one in CustomField.objects.filter(noun=noun, retired=False, restricted=False)}
 
 
 def merged(noun: str, stored: dict, given: dict, known: dict[str, CustomField] | None = None) -> dict:

@@ -154,7 +154,10 @@ class Known:
 def understand(noun: str, steps: list[Step], reader: RowReader) -> None:
     """Read the cells of each row. One statement."""
     kinds = {
-        one.slug: one for one in CustomField.objects.filter(noun=columns.OWN_OF.get(noun, "-"), retired=False)
+        one.slug: one
+        for one in CustomField.objects.filter(
+            noun=columns.OWN_OF.get(noun, "-"), retired=False, restricted=False
+        )
     }
     for step in steps:
         try:

@@ -144,7 +144,9 @@ def keys_of(said: Said) -> Iterator[Key]:
 
 def understand(steps: list[Step], reader: RowReader) -> None:
     """Read the cells of each row, with the fields of our own as their kind wants them. One statement."""
-    kinds = {one.slug: one for one in CustomField.objects.filter(noun="customer", retired=False)}
+    kinds = {
+        one.slug: one for one in CustomField.objects.filter(noun="customer", retired=False, restricted=False)
+    }
     for step in steps:
         try:
             if step.problem:

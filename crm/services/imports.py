@@ -114,7 +114,7 @@ def _keep(kept: Import, batch: list[tuple[int, list[str]]], problems: dict[int, 
 
 
 def _own_fields(noun: str) -> list[tuple[str, str]]:
-    found = CustomField.objects.filter(noun=columns.OWN_OF.get(noun, "-"), retired=False)
+    found = CustomField.objects.filter(noun=columns.OWN_OF.get(noun, "-"), retired=False, restricted=False)
     return list(found.values_list("slug", "label"))
 
 

@@ -15,6 +15,7 @@ from crm.access import Permission, find, require
 from crm.bus import publish
 from crm.errors import Conflict
 from crm.models import Activity, Customer, Export, User
+from crm.secrets import EncryptedField, decrypt
 from crm.services import exports, traces
 from crm.services.merges import holder_of
 
@@ -73,12 +74,15 @@ def _rows(model: type[models.Model], kept: personal.Kept, found: traces.Params) 
     ]
     chosen = ", ".join(f't."{field.column}"' for field in columns)
     json = [field.column for field in columns if isinstance(field, models.JSONField)]
+    secret = {field.column for field in columns if isinstance(field, EncryptedField)}
     key = model._meta.pk.column
     sql = f'SELECT {chosen} FROM "{model._meta.db_table}" t WHERE {kept.of} ORDER BY t."{key}"'  # noqa: S608 - our own names
     found_rows = rows.dicts(sql, found, decode=json)
     for row in found_rows:
         for name, value in row.items():
-            if isinstance(value, bytes | memoryview):
+            if name in secret and value:
+                row[name] = decrypt(value)
+            elif isinstance(value, bytes | memoryview):
                 row[name] = bytes(value).decode("utf-8", "replace")
     return found_rows
 

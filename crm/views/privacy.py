@@ -6,15 +6,15 @@ from typing import Any
 from django.contrib import messages
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from crm.access import Permission, find, may
-from crm.choices import ErasureWay, ErasureWhy, RetentionKind
-from crm.errors import DomainError, NotFound
-from crm.models import Brand, Customer, Erasure, LegalHold, RetentionPolicy
-from crm.services import erasures, holds, person_export, retention
+from crm.choices import ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
+from crm.errors import DomainError, InvalidInput, NotFound
+from crm.models import Brand, Customer, CustomField, Erasure, LegalHold, Message, RetentionPolicy
+from crm.services import disclosure, erasures, holds, masking, person_export, retention
 from crm.services.merges import family, holder_of
 from crm.views.base import BIGGEST_ID, Page, page_of
 
@@ -165,3 +165,63 @@ class Retention(Page):
             slug = given.get("brand", "").replace("\x00", "")
             changes["brand"] = Brand.objects.filter(slug=slug).first() if slug else None
         return changes
+
+
+class MessageReveal(Page):
+    """`/messages/<id>/reveal/`: asks why, then shows the words as they came, once."""
+
+    permission = Permission.UNMASK
+    template = "crm/message_reveal.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        message = find(
+            Message.objects.visible_to(request.user).select_related("interaction"), pk=kwargs["pk"]
+        )
+        return {"message": message, "original": None, "shortest": masking.SHORTEST_REASON}
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        context = self.context(request, **kwargs)
+        reason = request.POST.get("reason", "").replace("\x00", "")
+        try:
+            context["original"] = masking.reveal(context["message"], reason=reason, by=request.user)
+        except InvalidInput as error:
+            messages.error(request, f"{error.detail} Say it in {masking.SHORTEST_REASON} to 200 characters.")
+        return render(request, self.template, context)
+
+
+class CustomerDisclosure(Page):
+    """`/customers/<id>/disclosure/`: makes sure that this is the person, then shows restricted fields to who may."""
+
+    permission = Permission.NOTE
+    template = "crm/customer_disclosure.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
+        standing = disclosure.standing(customer)
+        may_see = may(request.user, Permission.SEE_RESTRICTED)
+        shown = (
+            disclosure.read(customer, by=request.user)
+            if standing and may_see and "show" in request.GET
+            else None
+        )
+        return {
+            "customer": customer, "standing": standing, "may_see": may_see, "ways": VerifiedHow.choices, "shown": shown,
+            "fields": CustomField.objects.filter(noun="customer", restricted=True, retired=False) if may_see else [],
+        }  # fmt: skip
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
+        try:
+            minutes = request.POST.get("minutes", "")
+            known = minutes.isascii() and minutes.isdecimal() and len(minutes) < 5
+            made = disclosure.verify(
+                customer,
+                how=request.POST.get("how", ""),
+                minutes=int(minutes) if known else 30,
+                by=request.user,
+            )
+        except DomainError as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, f"Verified until {timezone.localtime(made.until):%H:%M}.")
+        return redirect("customer-disclosure", pk=customer.pk)

@@ -50,6 +50,7 @@ OWN_WORDS = {
     "PUBLIC_URL": ("https://", "an address such as"),
     "CSRF_TRUSTED_ORIGINS": ("https://care.example.com/path", "without path"),
     "DATABASE_URL": ("postgres://db:port/care", "an address that begins with"),
+    "MASK_ON_ARRIVAL": ("card,passport", "some of card, iban"),
 }
 
 
