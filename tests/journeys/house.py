@@ -31,9 +31,10 @@ PHONE = {"width": 390, "height": 844}
 # The pages of each role. A name in braces is a first row that the role can see.
 PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
-               "{interaction}", "/queues/", "/search/?q=router", "/help/keys/"],
+               "{interaction}", "/queues/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/"],
     "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
-                   "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router"],
+                   "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router",
+                   "/macros/", "/macros/new/", "/notices/"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/"],

@@ -65,11 +65,11 @@ def test_a_macro_answers_by_keys_and_a_colleague_who_is_called_sees_it(house, br
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(f"{house.url}/search/?q=zirconium")
     for _ in range(40):
-        if page.locator('a[href^="/tickets/"]', has_text="zirconium router").count():
+        if page.locator("li[data-row]", has_text="zirconium").locator('a[href^="/tickets/"]').count():
             break
         page.wait_for_timeout(500)
         page.reload()
-    page.locator('a[href^="/tickets/"]', has_text="zirconium router").first.click()
+    page.locator("li[data-row]", has_text="zirconium").locator('a[href^="/tickets/"]').first.click()
     page.get_by_role("link", name="Open thread").click()
     text = page.get_by_test_id("composer")
     text.click()
@@ -92,6 +92,6 @@ def test_a_macro_answers_by_keys_and_a_colleague_who_is_called_sees_it(house, br
     colleague.get_by_test_id("bell").click()
     colleague.get_by_role("button", name=re.compile("called you")).click()
     colleague.wait_for_url(re.compile(r"/interactions/\d+/"))
-    expect(colleague.get_by_text("Please look,")).to_be_visible()
+    expect(colleague.get_by_test_id("message").filter(has_text="Please look,")).to_be_visible()
     expect(colleague.locator(".bell__count")).to_be_hidden()
     assert problems == []

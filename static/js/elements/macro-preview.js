@@ -31,9 +31,9 @@ class MacroPreview extends HTMLElement {
 
   draw({ channel, text, problem, length, limit, fits }) {
     const block = document.createElement("div");
-    block.className = "preview";
+    block.className = "specimen";
     const head = document.createElement("p");
-    head.className = "preview__head";
+    head.className = "specimen__head";
     if (channel) head.append(channelMark(channel));
     head.append(channel ? "" : "Every channel");
     const count = document.createElement("span");
@@ -42,7 +42,7 @@ class MacroPreview extends HTMLElement {
     count.textContent = limit ? `${length} / ${limit}` : `${length ?? ""}`;
     head.append(count);
     const words = document.createElement("bdi");
-    words.className = problem ? "preview__problem" : "preview__text";
+    words.className = problem ? "specimen__problem" : "specimen__text";
     words.textContent = problem || text;
     block.append(head, words);
     return block;
