@@ -17,10 +17,11 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Model
 from django.utils import timezone
 
-from crm import columns, rows
+from crm import columns, masks, rows
 from crm.choices import Audience, ImportNoun, RowOutcome, TicketStatus
 from crm.columns import BadRowError, RowReader, Said
 from crm.errors import Conflict
@@ -472,9 +473,15 @@ def _past_message(step: Step, known: Known) -> tuple[int | None, dict[str, Any]]
     audience = Audience.INTERNAL if direction == "note" else Audience.PUBLIC if public else Audience.PRIVATE
     return None, {
         "customer_id": customer, "ticket_id": ticket, "kind": more["channel"], "audience": audience.value,
-        "direction": direction, "at": more["at"], "title": more.get("title"), "text": more["text"],
+        "direction": direction, "at": more["at"], "title": _masked(more.get("title", "")), "text": _masked(more["text"]),
         "author_name": more.get("author"), "reference": more.get("reference"), "digest": digest,
     }  # fmt: skip
+
+
+def _masked(text: str) -> str:
+    """Numbers of cards and accounts are no more shown than in what arrives; of the past no original is kept beside."""
+    kinds = settings.MASK_ON_ARRIVAL
+    return masks.mask(text, kinds).text if kinds and text else text
 
 
 def _named_ticket(name: str, known: Known) -> int:

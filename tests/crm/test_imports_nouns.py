@@ -425,6 +425,14 @@ def test_the_past_moves_with_a_merge_and_back(anna):
     assert PastMessage.objects.get().customer == anna
 
 
+def test_card_numbers_of_the_past_are_masked_too(anna):
+    line = "m1,anna@example.com,2019-05-01,mail,in,my card 4111 1111 1111 1111 was charged,,"
+    assert outcomes(take("history", HISTORY, line)) == ["created"]
+    text = PastMessage.objects.get().text
+    assert "4111 1111 1111" not in text and text.startswith("my card")
+    assert outcomes(take("history", HISTORY, line)) == ["unchanged"]
+
+
 def test_the_undo_of_history_is_exact(anna):
     before = dump()
     kept = undo(
