@@ -360,7 +360,7 @@ class CursorPagination(pagination.BasePagination):
         self.request = request
         cursor = request.query_params.get("cursor")
         try:
-            self.page = keysets.page_of(queryset, chosen(request, view), cursor, _page_size(request))
+            self.page = keysets.page_of(queryset, chosen(request, view), cursor, page_size(request))
         except keysets.BadCursorError as error:
             raise exceptions.ValidationError({"cursor": [str(error)]}) from None
         return self.page.rows
@@ -371,11 +371,7 @@ class CursorPagination(pagination.BasePagination):
         )
 
     def _link(self, cursor: str | None) -> str | None:
-        if cursor is None:
-            return None
-        return replace_query_param(
-            remove_query_param(self.request.build_absolute_uri(), "cursor"), "cursor", cursor
-        )
+        return with_cursor(self.request, cursor)
 
     def get_paginated_response_schema(self, schema: dict) -> dict:
         link = {"type": ["string", "null"], "format": "uri"}
@@ -404,7 +400,15 @@ class CursorPagination(pagination.BasePagination):
         ]
 
 
-def _page_size(request: Request) -> int:
+def with_cursor(request: Request, cursor: str | None) -> str | None:
+    """This address with another cursor; None when there is nothing there."""
+    if cursor is None:
+        return None
+    return replace_query_param(remove_query_param(request.build_absolute_uri(), "cursor"), "cursor", cursor)
+
+
+def page_size(request: Request) -> int:
+    """How many rows a page the caller wants: 50 unless said, at most MAX_PAGE."""
     asked = request.query_params.get("page_size", "").strip()
     if not asked:
         return 50

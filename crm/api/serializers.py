@@ -39,7 +39,7 @@ from crm.models import (
     TicketLink,
     User,
 )
-from crm.services import merges
+from crm.services import merges, timeline
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
@@ -103,6 +103,31 @@ class CustomerSerializer(serializers.ModelSerializer):
             "id", "name", "language", "value", "vip", "public_figure", "verified_before_disclosure", "note", "created_at",
             "identities", "merged_into", "company", "owner", "preferred_identity", "preferred_channel", "tags", "fields",
         ]  # fmt: skip
+
+
+class EntrySerializer(serializers.Serializer):
+    """One entry of a customer's timeline."""
+
+    kind = serializers.ChoiceField(choices=timeline.KINDS)
+    id = serializers.IntegerField(help_text="Of the message, ticket, order or imported line.")
+    at = serializers.DateTimeField()
+    channel = serializers.CharField(help_text="Kind of channel; empty for tickets and orders.")
+    direction = serializers.CharField()
+    by = serializers.CharField()
+    text = serializers.CharField(
+        help_text="At most 500 characters; empty where words of another team are barred."
+    )
+    deleted = serializers.BooleanField()
+    barred = serializers.BooleanField()
+    interaction = serializers.IntegerField(allow_null=True)
+    ticket = serializers.IntegerField(allow_null=True)
+    state = serializers.CharField(help_text="Of a message, ticket or order.")
+    amount = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True)
+
+
+class TimelineSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True)
+    results = EntrySerializer(many=True)
 
 
 class ReasonSerializer(serializers.Serializer):

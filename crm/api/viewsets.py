@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from crm import filters
 from crm.access import Permission, find, for_workers, may, outside_closed, require
 from crm.api import serializers
-from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in
+from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in, page_size, with_cursor
+from crm.choices import ChannelKind
 from crm.errors import DomainError, NotFound
 from crm.lists import CUSTOMERS, TICKETS
 from crm.models import (
@@ -41,6 +42,7 @@ from crm.services import (
     slas,
     streams,
     tickets,
+    timeline,
     tokens,
 )
 
@@ -89,6 +91,40 @@ class CustomerViewSet(ScopedViewSet):
     def context(self, request: Request, pk: str) -> Response:
         """The screen-pop card: who this is, what was said and promised, what is open."""
         return Response(context.of_one(number_in(pk), request.user))
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "kind", OpenApiTypes.STR, many=True, enum=timeline.KINDS, description="Only these."
+            ),
+            OpenApiParameter(
+                "channel", OpenApiTypes.STR, many=True, enum=ChannelKind.values, description="Only on these."
+            ),
+            OpenApiParameter("cursor", OpenApiTypes.STR, description="Where to go on: taken from `next`."),
+            OpenApiParameter(
+                "page_size", OpenApiTypes.INT, description=f"Entries a page, at most {timeline.MOST}."
+            ),
+        ],
+        responses=serializers.TimelineSerializer,
+    )
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def timeline(self, request: Request, pk: str) -> Response:
+        """All that was said, noted, bought and opened, on all channels, newest first."""
+        asked = request.query_params
+        page = timeline.of(
+            self.find().pk,
+            request.user,
+            kinds=asked.getlist("kind"),
+            channels=asked.getlist("channel"),
+            cursor=asked.get("cursor", ""),
+            size=page_size(request),
+        )
+        return Response(
+            {
+                "next": with_cursor(request, page.next),
+                "results": serializers.EntrySerializer(page.entries, many=True).data,
+            }
+        )
 
     @extend_schema(responses=serializers.SuggestionSerializer(many=True))
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

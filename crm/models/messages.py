@@ -63,6 +63,8 @@ class Message(models.Model):
         indexes = [
             models.Index("interaction", F("at").desc(), F("id").desc(), name="message_of_interaction"),
             models.Index("author", name="message_by", condition=Q(author__isnull=False)),
+            # For the timeline: a note on an old contact is found without reading all that was said there.
+            models.Index("interaction", F("at").desc(), name="message_note", condition=Q(direction="note")),
             models.Index("thread", name="message_adrift", condition=Q(interaction=None)),
             # A tsvector has a size limit: of a very long text the beginning is found.
             GinIndex(SearchVector(Left("text", 50_000), config="simple"), name="message_words"),

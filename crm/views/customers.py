@@ -5,12 +5,15 @@ from typing import Any
 from django.http import HttpRequest
 
 from crm.access import Permission, find
+from crm.choices import ChannelKind
 from crm.models import Customer, Ticket
-from crm.services import context
-from crm.views.base import Page
+from crm.services import context, timeline
+from crm.views.base import Page, address, chosen
 from crm.views.merges import same_person
 
 TICKETS_SHOWN = 50
+KIND_LABELS = {"note": "Notes", "ticket": "Tickets", "order": "Orders", "past": "Imported"}
+_START = {"from": None}  # another choice begins at the newest
 
 
 class CustomerDetail(Page):
@@ -25,8 +28,38 @@ class CustomerDetail(Page):
         return {
             "card": context.card([customer.pk], request.user)[customer.pk],
             "tickets": tickets.order_by("-opened_at")[:TICKETS_SHOWN],
+            **_timeline(customer, request),
             **same_person(customer, request.user),
         }
+
+
+def _timeline(customer: Customer, request: HttpRequest) -> dict[str, Any]:
+    """For `crm/_history.html`: a page of the timeline, and what it can be narrowed to."""
+    kind = chosen(request, "kind", timeline.KINDS)
+    channel = chosen(request, "channel", ChannelKind.values)
+    page = timeline.of(
+        customer.pk,
+        request.user,
+        kinds=[kind] if kind else (),
+        channels=[channel] if channel else (),
+        cursor=request.GET.get("from", ""),
+    )
+    channels = timeline.channels_of(customer.pk)
+    labels = dict(ChannelKind.choices)
+    return {
+        "entries": page.entries,
+        "older_url": address(request, **{"from": page.next}) if page.next else None,
+        "newest_url": address(request, **{"from": None}) if "from" in request.GET else None,
+        "everything": {"url": address(request, kind=None, channel=None, **_START), "on": not kind and not channel},
+        "by_channel": [
+            {"mark": one, "label": labels[one], "url": address(request, channel=one, kind=None, **_START), "on": one == channel}
+            for one in sorted({*channels, channel} - {""}, key=ChannelKind.values.index)
+        ],
+        "by_kind": [
+            {"label": label, "url": address(request, kind=one, channel=None, **_START), "on": one == kind}
+            for one, label in KIND_LABELS.items()
+        ],
+    }  # fmt: skip
 
 
 class CustomerCard(Page):

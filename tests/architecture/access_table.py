@@ -71,6 +71,7 @@ REST = [
     api("GET", "custom-fields/{field}/", EVERYBODY, EVERYBODY),
     api("PATCH", "customers/{customer}/", "200:ASGMC 403:U", "200:ASGMC 403:U", note="likes tea"),
     api("GET", "customers/{customer}/context/", EVERYBODY, EVERYBODY),
+    api("GET", "customers/{customer}/timeline/", EVERYBODY, EVERYBODY),
     api("GET", "customers/{customer}/suggestions/", EVERYBODY, EVERYBODY),
     api("GET", "customers/{customer}/merge/?other={double}", EVERYBODY, EVERYBODY),
     api("POST", "customers/{customer}/merge/", "201:ASG 403:MUC", other="{double}"),
