@@ -4,6 +4,7 @@ Leading is an advisory lock on the very connection through which everything is w
 lost the power to write. A heartbeat row lets a standby end the session of a leader that is stuck or stopped.
 """
 
+import gc
 import logging
 import signal
 import sys
@@ -158,6 +159,9 @@ def main() -> None:
     """Run a conveyor on this process's own connection until it is stopped."""
     # Two threads share the interpreter while much comes in: hand the one that writes its turn sooner.
     sys.setswitchinterval(0.0005)
+    # What is loaded stays, and the queue in memory is no garbage: looking through all of it took a tenth of a second each time.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
     try:
         Conveyor().run()
     finally:

@@ -1,7 +1,7 @@
 """The registry of connectors and of the services that take what was parsed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ class Inbound:
     thread: int = 0
     interaction_id: int | None = None
     outcome: str = ""
+    awaited: list[tuple] = field(default_factory=list)  # changes that came before it
     unmasked: tuple[str, str, bytes] | None = (
         None  # title and text as they came, and raw without what was masked
     )

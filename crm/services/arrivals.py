@@ -177,16 +177,24 @@ def _keep_awaited(changes: list[Inbound]) -> None:
     )
 
 
-def awaited_among(created: list[Inbound]) -> list[tuple]:
-    """Changes that came before the items of this batch: (channel id, external id, event, text, at, count)."""
+def note_awaited(created: list[Inbound]) -> None:
+    """Note with each item what was waiting for it; read once, for everybody who keeps something of the item."""
     if not created:
-        return []
-    return rows.run(
+        return
+    found = rows.run(
         "SELECT a.channel_id, a.external_id, a.event, a.text, a.at, a.count "
         "FROM unnest(%s::bigint[], %s::text[]) AS k(channel_id, external_id) JOIN crm_awaitedchange a "
         "ON a.channel_id = k.channel_id AND a.external_id = k.external_id",
         ([o.channel.id for o in created], [o.item.id for o in created]),
     )
+    by_item = {(one.channel.id, one.item.id): one for one in created}
+    for row in found:
+        by_item[row[0], row[1]].awaited.append(row)
+
+
+def awaited_among(created: list[Inbound]) -> list[tuple]:
+    """Changes that came before the items of this batch: (channel id, external id, event, text, at, count)."""
+    return [row for one in created for row in one.awaited]
 
 
 def apply_awaited(created: list[Inbound]) -> None:

@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 3
 ATTEMPTS_TOGETHER = 2
 # What one odd item can raise; anything else is our own fault and ends the process.
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
-BATCH = 200
+BATCH = 500
 
 # A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
 STORE = """
@@ -286,7 +286,7 @@ def _handle(inbounds: list[Inbound]) -> str:
             "batch failed", extra={"deliveries": [o.delivery_id for o in inbounds], "error": str(error)}
         )
         for one in inbounds:
-            one.outcome, one.interaction_id = "", None
+            one.outcome, one.interaction_id, one.awaited = "", None, []
         return f"{type(error).__name__}: {error}"
 
 
@@ -318,13 +318,15 @@ def _placed(judgement: judging.Judgement, headed: int) -> judging.Judgement:
 def _write(inbounds: list[Inbound]) -> None:
     """Everything that a list of deliveries becomes, in the caller's transaction."""
     inbounds, away = erased.turn_away(inbounds)
+    created = [one for one in inbounds if one.item.event == Event.CREATED]
+    arrivals.note_awaited(created)
     rest = arrivals.sort_out(inbounds)
     groups: dict[base.Taker, list[Inbound]] = {}
     for one in rest:
         groups.setdefault(base.taker_for(one.channel.kind, interactions.receive), []).append(one)
     for taker, group in groups.items():
         taker(group)
-    arrivals.apply_awaited([one for one in inbounds if one.item.event == Event.CREATED])
+    arrivals.apply_awaited(created)
     changes = [one for one in inbounds if one.item.event != Event.CREATED]
     if changes:
         arrivals.apply_changes(changes)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -37,12 +38,30 @@ _FAMILY = {
 _ADDRESSED = re.compile(r"^(?:\.?@\w+[\s,:!-]*)+")  # whom a post speaks to says nothing about its subject
 
 
-# The time, whether anything is promised, and as many ids as may be needed.
+# The time, whether anything is promised, as many ids as may be needed, and which of the words are stored already.
 _BEGIN = """
 SELECT now(), EXISTS (SELECT 1 FROM crm_slapolicy WHERE is_active),
     ARRAY(SELECT nextval('crm_interaction_id_seq') FROM generate_series(1, %s::int)),
-    ARRAY(SELECT nextval('crm_ticket_id_seq') FROM generate_series(1, %s::int))
+    ARRAY(SELECT nextval('crm_ticket_id_seq') FROM generate_series(1, %s::int)),
+    ARRAY(SELECT nextval('crm_message_id_seq') FROM generate_series(1, %s::int)),
+    (SELECT json_agg(json_build_array(m.channel_id, m.external_id))::text FROM unnest(%s::bigint[], %s::text[]) AS k(channel, id)
+     JOIN crm_message m ON m.channel_id = k.channel AND m.external_id = k.id)
 """
+
+
+@dataclass(slots=True)
+class Words:
+    """The ids that messages of this list may take, and whose words are stored already."""
+
+    ids: list[int]
+    stored: set[tuple[int, str]]
+
+    def fresh(self, said: list[Inbound]) -> list[Inbound]:
+        """Those whose words are not stored, each once: the same item under another digest was said before."""
+        first: dict[tuple[int, str], Inbound] = {}
+        for inbound in said:
+            first.setdefault((inbound.channel.id, inbound.item.id), inbound)
+        return [inbound for key, inbound in first.items() if key not in self.stored]
 
 
 def receive(inbounds: list[Inbound]) -> None:
@@ -57,7 +76,10 @@ def take(inbounds: list[Inbound], threads: Threads) -> None:
     Sets `thread`, `interaction_id` and `outcome` on each item. An item on a public channel whose verdict asks for
     no answer opens nothing and is `ignored`; it still joins what is open.
     """
-    now, promised, ids, tickets = rows.run(_BEGIN, (len(inbounds), len(inbounds)))[0]
+    n = len(inbounds)
+    keys = sorted({(inbound.channel.id, inbound.item.id) for inbound in inbounds})
+    known = [channel for channel, _ in keys], [external_id for _, external_id in keys]
+    now, promised, ids, tickets, messages, stored = rows.run(_BEGIN, (n, n, n, *known))[0]
     ids, tickets = iter(ids), iter(tickets)
     continued: dict[int, int] = {}
     for inbound in sorted(inbounds, key=lambda one: (one.item.created_at, one.delivery_id)):
@@ -70,7 +92,8 @@ def take(inbounds: list[Inbound], threads: Threads) -> None:
                 inbound.outcome = DeliveryOutcome.IGNORED
         else:
             _join(inbound, contact, now, tickets, continued)
-    _write(inbounds, threads, continued, now, promised)
+    words = Words(messages, {(channel, external_id) for channel, external_id in rows.from_json(stored) or ()})
+    _write(inbounds, threads, continued, now, promised, words)
 
 
 def _opens(inbound: Inbound) -> bool:
@@ -121,7 +144,12 @@ def _join(inbound: Inbound, contact: Contact, now: datetime, tickets, continued:
 
 
 def _write(
-    inbounds: list[Inbound], threads: Threads, continued: dict[int, int], now: datetime, promised: bool
+    inbounds: list[Inbound],
+    threads: Threads,
+    continued: dict[int, int],
+    now: datetime,
+    promised: bool,
+    words: Words,
 ) -> None:
     contacts = threads.all_contacts()
     folded = [c for c in contacts if c.folded_into is not None and not c.is_new]
@@ -133,7 +161,10 @@ def _write(
     _insert_tickets(opened, owners, continued, contacts, now, promised)
     _insert_interactions(opened, owners, threads)
     _update_joined([*joined, *{c.folded_into.id: c.folded_into for c in folded}.values()])
-    messages = _insert_messages(inbounds, threads, contacts)
+    messages = _insert_messages(threads, contacts, words)
+    # Now and not at the commit: the server checks the references so far while we go on.
+    rows.write("SET CONSTRAINTS ALL IMMEDIATE")
+    rows.write("SET CONSTRAINTS ALL DEFERRED")
     _adopt_adrift(opened, threads)
     _say(inbounds, opened, contacts, folded, threads, messages)
 
@@ -305,22 +336,27 @@ def _update_joined(contacts: list[Contact]) -> None:
 
 
 def _insert_messages(
-    inbounds: list[Inbound], threads: Threads, contacts: list[Contact]
+    threads: Threads, contacts: list[Contact], words: Words
 ) -> list[tuple[int, int, Inbound]]:
-    """Write the words; returns (message id, interaction id, item) of those that were new."""
+    """Write the words; returns (message id, interaction id, item) of those that were new.
+
+    Their ids were drawn before, so that nobody waits for the answer; the lock on taking in keeps what was read true.
+    """
     held = {}
     for contact in contacts:
         survivor = _survivor(contact)
         for inbound in [*contact.joined, *([contact.opener] if contact.opener else [])]:
             inbound.interaction_id = survivor.id
             held[inbound.delivery_id] = inbound
-    said = [held[key] for key in sorted(held)]
+    said = words.fresh([held[key] for key in sorted(held)])
+    drawn = words.ids[: len(said)]
     items = [inbound.item for inbound in said]
     judged = [inbound.judgement for inbound in said]
     n = len(said)
-    created = rows.insert(
+    rows.insert(
         "crm_message",
         {
+            "id": ("bigint", drawn),
             "channel_id": ("bigint", [inbound.channel.id for inbound in said]),
             "interaction_id": ("bigint", [inbound.interaction_id for inbound in said]),
             "thread": ("bigint", [threads.find(inbound.thread) for inbound in said]),
@@ -342,10 +378,8 @@ def _insert_messages(
             "error": ("text", [""] * n),
             "at": ("timestamptz", [item.created_at for item in items]),
         },
-        tail="ON CONFLICT (channel_id, external_id) DO NOTHING RETURNING id, channel_id, external_id",
     )
-    by_key = {(inbound.channel.id, inbound.item.id): inbound for inbound in said}
-    return [(row[0], by_key[row[1], row[2]].interaction_id, by_key[row[1], row[2]]) for row in created]
+    return [(message, one.interaction_id, one) for message, one in zip(drawn, said, strict=True)]
 
 
 def _adopt_adrift(opened: list[Contact], threads: Threads) -> None:

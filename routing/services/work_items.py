@@ -110,9 +110,11 @@ def owners(openings: list[Opening]) -> list[Owner]:
 def enqueue(interaction_ids: list[int]) -> None:
     """Queue opened interactions, set-based, in the opener's transaction. One that is queued already stays as it is."""
     opened = rows.run(
-        "SELECT id, family, queue_hint, topic, required_skills, language, priority_parts, customer_id, "
-        "coalesce(waiting_since, received_at) AS since, received_at, now() "
-        "FROM crm_interaction WHERE id = ANY(%s) AND status = 'open' ORDER BY id",
+        "SELECT i.id, family, queue_hint, topic, required_skills, language, priority_parts, customer_id, "
+        "coalesce(waiting_since, received_at) AS since, received_at, now(), nextval('routing_workitem_id_seq') "
+        "FROM crm_interaction i WHERE id = ANY(%s::bigint[]) AND status = 'open' "
+        "AND NOT EXISTS (SELECT 1 FROM routing_workitem w "
+        "WHERE w.interaction_id = i.id AND w.status IN ('waiting', 'offered', 'assigned')) ORDER BY id",
         (sorted(set(interaction_ids)),),
     )
     if not opened:
@@ -125,9 +127,11 @@ def enqueue(interaction_ids: list[int]) -> None:
     n = len(opened)
     # Targets run from when we had it, not from the network's own time.
     queued_at = [row[9] for row in opened]
-    created = rows.insert(
+    ids = [row[11] for row in opened]
+    rows.insert(
         "routing_workitem",
         {
+            "id": ("bigint", ids),
             "interaction_id": ("bigint", [row[0] for row in opened]),
             "queue_id": ("bigint", [queue.pk for queue in queues]),
             "status": ("text", ["waiting"] * n),
@@ -148,9 +152,8 @@ def enqueue(interaction_ids: list[int]) -> None:
             "reason": ("text", [""] * n),
             "outcome": ("text", [""] * n),
         },
-        tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING RETURNING id",
+        tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING",
     )
-    ids = [row[0] for row in created]
     rows.write(_OWN, (ids,))
     changed(work_items=ids)
     publish(*[events.WorkItemQueued(work_item_id=one) for one in ids])

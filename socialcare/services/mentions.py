@@ -43,7 +43,8 @@ def ingest(inbounds: list[Inbound]) -> None:
 def _ingest_posts(taken: list[Inbound]) -> None:
     identities.resolve(taken)
     public = [one for one in taken if one.item.audience == Audience.PUBLIC]
-    known = _known(public)
+    found = _known(public)
+    known = {key: row for key, row in found.items() if row[0] is not None}
     first: dict[tuple[str, str], Inbound] = {}
     for one in sorted(public, key=lambda one: one.delivery_id):
         if _key(one) not in known:
@@ -53,7 +54,7 @@ def _ingest_posts(taken: list[Inbound]) -> None:
     opening = [one for one in taken if one.item.audience != Audience.PUBLIC or id(one) in posted]
     threads = Threads(opening)
     interactions.take(opening, threads)
-    ids = _insert(fresh, threads)
+    ids = _insert(fresh, threads, {key: row[2] for key, row in found.items()})
     # The same post through a second channel is the same mention with two sources: it opens nothing again.
     for one in public:
         if id(one) not in posted:
@@ -74,15 +75,20 @@ def _key(one: Inbound) -> Key:
     return one.channel.kind, one.item.id
 
 
-def _known(public: list[Inbound]) -> dict[Key, tuple[int, int | None]]:
-    """Mentions stored already: (network, id) -> (mention id, interaction id). One batch writes at a time."""
+def _known(public: list[Inbound]) -> dict[Key, tuple[int | None, int | None, int]]:
+    """(network, id) -> (mention id, interaction id) of what is stored already, and an id for what is not.
+
+    One batch writes at a time, so that what is not stored now can be written without asking again.
+    """
     keys = sorted({_key(one) for one in public})
     found = rows.run(
-        "SELECT m.network, m.external_id, m.id, m.interaction_id FROM unnest(%s::text[], %s::text[]) AS k(network, id) "
-        "JOIN socialcare_mention m ON m.network = k.network AND m.external_id = k.id",
+        "SELECT k.network, k.id, m.id, m.interaction_id, "
+        "CASE WHEN m.id IS NULL THEN nextval('socialcare_mention_id_seq') END "
+        "FROM unnest(%s::text[], %s::text[]) AS k(network, id) "
+        "LEFT JOIN socialcare_mention m ON m.network = k.network AND m.external_id = k.id",
         ([network for network, _ in keys], [external_id for _, external_id in keys]),
     )
-    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
 
 
 def _add_sources(public: list[Inbound], ids: dict[Key, int]) -> None:
@@ -97,13 +103,15 @@ def _add_sources(public: list[Inbound], ids: dict[Key, int]) -> None:
     )
 
 
-def _insert(posts: list[Inbound], threads: Threads) -> dict[Key, int]:
+def _insert(posts: list[Inbound], threads: Threads, drawn: dict[Key, int]) -> dict[Key, int]:
     items: list[Item] = [one.item for one in posts]
     judged: list[Judgement] = [one.judgement for one in posts]  # type: ignore[misc]
     n = len(posts)
-    returned = rows.insert(
+    ids = [drawn[_key(one)] for one in posts]
+    rows.insert(
         "socialcare_mention",
         {
+            "id": ("bigint", ids),
             "network": ("text", [one.channel.kind for one in posts]),
             "external_id": ("text", [item.id for item in items]),
             "channel_id": ("bigint", [one.channel.id for one in posts]),
@@ -127,9 +135,8 @@ def _insert(posts: list[Inbound], threads: Threads) -> dict[Key, int]:
             "followers": ("bigint", [item.followers for item in items]),
             "posted_at": ("timestamptz", [item.created_at for item in items]),
         },
-        tail="RETURNING network, external_id, id",
     )
-    return {(row[0], row[1]): row[2] for row in returned}
+    return {_key(one): mention for one, mention in zip(posts, ids, strict=True)}
 
 
 def _count_reposts(reposts: list[Inbound]) -> None:
