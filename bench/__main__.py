@@ -7,7 +7,7 @@ from importlib import import_module
 from bench import limits, report, scene
 from bench.stack import BenchError, running
 
-PHASES = ("P2", "P1", "P5", "P4", "P7", "P8", "P10")
+PHASES = ("P2", "P1", "P5", "P4", "P7", "P8", "P10", "P11", "LISTS")
 ALIASES = {"P3": "P2"}  # the CPU of P2 is read while P2 runs
 
 

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from crm.choices import Role
 from crm.models import Delivery
-from crm.services import imports
+from crm.services import bulks, imports
 from reports.models import Board
 from tests import factories as make
 from tests.architecture import access_table
@@ -22,7 +22,12 @@ def things():
     interaction = make.make_interaction(text="Where is my <b>order</b>?")
     make.make_mention(text="“Hello” <script>alert(1)</script>", sentiment=-0.5, sentiment_words=[[1, 6, -1]])
     make.make_delivery(state="quarantined", error="no <author>", raw=b'{"id": "\x00\xff<i>"}')
+    reason = {"priority": "high", "priority_reason": "<b>order"}
+    changed = bulks.preview(
+        "tickets", reason, by=make.make_user(Role.ADMINISTRATOR), ids=[interaction.ticket_id]
+    )
     return {
+        "bulk": changed.pk,
         "customer": interaction.customer_id,
         "ticket": interaction.ticket_id,
         "interaction": interaction.pk,

@@ -28,7 +28,12 @@ class Command(BaseCommand):
         parser.add_argument("customer", type=int, nargs="*", metavar="ID", help="number of a customer")
         parser.add_argument("--file", type=Path, metavar="FILE", help="numbers of customers, one a line")
         parser.add_argument("--anonymise", action="store_true", help="keep facts that name nobody")
-        parser.add_argument("--why", choices=ErasureWhy.values, default=ErasureWhy.REQUEST.value)
+        parser.add_argument(
+            "--why",
+            choices=ErasureWhy.values,
+            default=ErasureWhy.REQUEST.value,
+            help="the ground that the proof names",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="only say what would go (as without --yes)"
         )
