@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import psycopg
@@ -20,7 +21,7 @@ from django.db import DatabaseError, connection
 from crm import sources
 from crm.api.base import as_bytes, refuse_hostile, within_rate
 from crm.errors import DomainError
-from crm.models import User
+from crm.models import ApiToken
 from crm.services import tokens
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ _FULL = {
     b"expect",
 }
 
-Act = Callable[[User, int, Any], Any]
+Act = Callable[[ApiToken, int, Any], Any]
 App = Callable[[dict, Callable, Callable], Awaitable[None]]
 
 
@@ -47,6 +48,7 @@ class _Door:
     path: re.Pattern[str]
     scopes: tuple[str, ...]
     act: Act
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +59,34 @@ class Match:
     scopes: tuple[str, ...]
     pk: int
     token: str
+    query: str | None = None
 
 
 _doors: list[_Door] = []
 
 
-def register(method: str, path: str, scopes: tuple[str, ...], act: Act) -> None:
-    """Plug an act in: `path` names one id by `{id}`; the act gets user, id and the body's data, and returns what is shown."""
+def register(method: str, path: str, scopes: tuple[str, ...], act: Act, *, asks: bool = False) -> None:
+    """Plug an act in: `path` may name one id by `{id}`; the act gets token, id and data, and returns what is shown.
+
+    The data are the body's, or with `asks` the words of the query by name, of which the last counts.
+    """
     pattern = re.compile("/api/v1/" + re.escape(path).replace(r"\{id\}", "([1-9][0-9]{0,17})"))
-    _doors.append(_Door(method, pattern, scopes, act))
+    _doors.append(_Door(method, pattern, scopes, act, asks))
 
 
 def match(scope: dict) -> Match | None:
-    """Whose request this is, if it is one of ours and plain: a token, an id, a small JSON body, nothing else."""
+    """Whose request this is, if it is one of ours and plain: a token, an id, a small JSON body or a query, nothing else."""
     path = scope["path"]
-    if not path.startswith("/api/v1/") or scope["query_string"]:
+    if not path.startswith("/api/v1/"):
         return None
     for door in _doors:
         if scope["method"] == door.method and (found := door.path.fullmatch(path)):
+            if scope["query_string"] and not door.asks:
+                return None
+            query = scope["query_string"].decode("latin-1") if door.asks else None
+            pk = int(found[1]) if found.groups() else 0
             token = _token(scope["headers"])
-            return Match(door.act, door.scopes, int(found[1]), token) if token else None
+            return Match(door.act, door.scopes, pk, token, query) if token else None
     return None
 
 
@@ -153,9 +163,11 @@ def _answer(found: Match, body: bytes) -> bytes | None:
         if token is None or not tokens.allows(token, found.scopes) or not within_rate(str(token.user_id)):
             return None
         data = orjson.loads(body) if body else {}
+        if found.query is not None:
+            data = dict(parse_qsl(found.query, keep_blank_values=True, max_num_fields=20))
         refuse_hostile(data)
         with sources.through("api"):
-            return as_bytes(found.act(token.user, found.pk, data))
+            return as_bytes(found.act(token, found.pk, data))
     except (DomainError, orjson.JSONDecodeError):
         return None
     except DatabaseError:

@@ -1,5 +1,7 @@
 """The nouns of the floor; acts are sub-resources."""
 
+from collections.abc import Mapping
+
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -11,11 +13,12 @@ from rest_framework.response import Response
 from crm import filters
 from crm.access import Permission, find, for_workers, may, outside_closed, require
 from crm.api import serializers
-from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in, page_size, with_cursor
+from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in, page_size, shown_as, with_cursor
 from crm.choices import ChannelKind
 from crm.errors import DomainError, NotFound
 from crm.lists import CUSTOMERS, TICKETS
 from crm.models import (
+    ApiToken,
     Channel,
     ChecklistItem,
     Customer,
@@ -559,21 +562,31 @@ class Search(Door):
     @extend_schema(
         operation_id="search",
         parameters=[
-            OpenApiParameter("q", OpenApiTypes.STR, description="Name, handle, address, number or words.")
+            OpenApiParameter("q", OpenApiTypes.STR, description="Name, handle, address, number or words."),
+            OpenApiParameter(
+                "kinds", OpenApiTypes.STR, description="Of customers, tickets, messages; all without."
+            ),
         ],
         responses=serializers.FoundSerializer,
     )
     def get(self, request: Request) -> Response:
         """What may be seen of what the words name: exact, beginning, contained, and only then mistyped."""
-        require(request.user, Permission.READ_CUSTOMERS)
-        words = request.query_params.get("q", "")
-        if len(words) > filters.LONGEST_SEARCH or not words.replace("\t", " ").isprintable():
-            raise exceptions.ValidationError(
-                {"q": [f"at most {filters.LONGEST_SEARCH} printable characters"]}
-            )
-        kinds = [kind for kind in search.KINDS if tokens.allows(request.auth, (f"{kind}:read",))]
-        found = search.search(words, by=request.user, kinds=kinds)
-        return Response(serializers.FoundSerializer(found).data)
+        return Response(found(request.user, request.auth, request.query_params))
+
+
+def found(user: User, token: ApiToken | None, asked: Mapping[str, str]) -> dict:
+    """What the words name, of the kinds that were asked for and that the token reaches."""
+    require(user, Permission.READ_CUSTOMERS)
+    words = asked.get("q", "")
+    if len(words) > filters.LONGEST_SEARCH or not words.replace("\t", " ").isprintable():
+        raise exceptions.ValidationError({"q": [f"at most {filters.LONGEST_SEARCH} printable characters"]})
+    wanted = asked.get("kinds", "").split(",") if asked.get("kinds") else search.KINDS
+    if unknown := [kind for kind in wanted if kind not in search.KINDS]:
+        raise exceptions.ValidationError(
+            {"kinds": [f"{unknown[0][:40]!r} is none of {', '.join(search.KINDS)}"]}
+        )
+    kinds = [kind for kind in search.KINDS if kind in wanted and tokens.allows(token, (f"{kind}:read",))]
+    return shown_as(serializers.FoundSerializer, search.search(words, by=user, kinds=kinds))
 
 
 def _number(request: Request, name: str, default: int | None) -> int | None:

@@ -21,6 +21,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ACCEPT = "/api/v1/offers/{}/accept/"
 COMPLETE = "/api/v1/work-items/{}/complete/"
 CARD = "/api/v1/customers/{}/context/"
+QUERIES = [
+    b"q=parcel",
+    b"q=S%C3%B6hne&kinds=customers",
+    b"q=",
+    b"q=a&q=parcel",
+    b"",
+    b"kinds=people",
+    b"q=%00",
+    b"q=%ff",
+]
 DONE = b'{"reason": "billing", "outcome": "solved"}'
 
 
@@ -90,6 +100,28 @@ def test_a_card_is_the_card_of_the_full_door_for_every_role_that_may_see_it(clie
         assert (by, said) == (("quick", 200) if status == 200 else ("full", None)), role
         if status == 200:
             assert shown == data, role
+
+
+def test_a_search_finds_what_the_full_door_finds(client):
+    make.make_interaction(text="Where is my parcel?")
+    make.make_customer(name="Parcel & Söhne")
+    for scopes in ([], ["customers:read"], ["messages:read", "tickets:read"], ["mentions:read"]):
+        token = tokens.issue(make.make_user(Role.SUPERVISOR), scopes=scopes)
+        for query in (
+            b"q=parcel",
+            b"q=S%C3%B6hne&kinds=customers",
+            b"q=",
+            b"q=a&q=parcel",
+            b"",
+            b"kinds=people",
+            b"q=%00",
+            b"q=%ff",
+        ):
+            status, data = by_the_full_door(client, "GET", f"/api/v1/search/?{query.decode()}", token)
+            by, said, shown = asked("GET", "/api/v1/search/", token, query=query)
+            assert (by, said) == (("quick", 200) if status == 200 else ("full", None)), (scopes, query)
+            if status == 200:
+                assert shown == data, (scopes, query)
 
 
 def test_an_offer_is_taken_and_finished_once_as_by_the_api():
