@@ -8,9 +8,10 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.validators import ProhibitNullCharactersValidator
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,7 +20,7 @@ from django.utils.text import capfirst
 from crm.access import Permission, may
 from crm.choices import Role
 from crm.connectors import base
-from crm.errors import InvalidInput
+from crm.errors import DomainError, InvalidInput
 from crm.models import (
     ApiToken,
     Brand,
@@ -35,7 +36,7 @@ from crm.models import (
     Team,
     User,
 )
-from crm.services import slas, tokens
+from crm.services import rights, slas, tokens
 
 SECRETS = ("token", "secret", "previous_secret")
 
@@ -122,15 +123,48 @@ class WordsField(forms.CharField):
 class NewUserForm(BaseUserCreationForm):
     """Address, password and role are enough to begin."""
 
+    by: User
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                rights.require_over(self.by, User(role=cleaned["role"]))
+            except DomainError as error:
+                raise forms.ValidationError(error.detail) from None
+        return cleaned
+
     class Meta:
         model = User
         fields = ("email", "name", "role", "team")
+
+
+class PersonForm(UserChangeForm):
+    """Says beforehand what the rules of rights would refuse."""
+
+    by: User
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                with transaction.atomic():
+                    rights.change_person(self.instance, self.asked(), by=self.by)
+                    transaction.set_rollback(True)
+            except DomainError as error:
+                raise forms.ValidationError(error.detail) from None
+        return cleaned
+
+    def asked(self) -> dict[str, Any]:
+        """What of the form is about rights."""
+        return {name: self.cleaned_data[name] for name in ("role", "team", "is_active")}
 
 
 @admin.register(User)
 class UserAdmin(NeverDeleted, Configuration, DjangoUserAdmin):
     """People and API clients. The role decides everything, also who may open this administration."""
 
+    form = PersonForm
     add_form = NewUserForm
     ordering = ("email",)
     list_display = ("email", "name", "role", "team", "is_active", "last_login")
@@ -170,9 +204,30 @@ class UserAdmin(NeverDeleted, Configuration, DjangoUserAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         obj.email = obj.email.lower()
+        if change:
+            obj.save(update_fields=["email", "name", "alias"])
+            rights.change_person(User.objects.get(pk=obj.pk), form.asked(), by=request.user)
+            return
         # Django's own flags follow the role, so that there is one truth.
         obj.is_staff = obj.is_superuser = obj.role == Role.ADMINISTRATOR
         super().save_model(request, obj, form, change)
+        rights.tell_new(obj, by=request.user)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, **kwargs)
+        form.by = request.user
+        return form
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """His password is his rights: nobody sets that of who has more."""
+        if not super().has_change_permission(request, obj):
+            return False
+        try:
+            if obj is not None:
+                rights.require_over(request.user, obj)
+        except DomainError:
+            return False
+        return True
 
 
 @admin.register(Team)

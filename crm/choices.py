@@ -14,6 +14,15 @@ class Role(TextChoices):
     API_CLIENT = "api_client", "API client"
 
 
+class Scope(TextChoices):
+    """Over what a set of rights is given."""
+
+    EVERYWHERE = "everywhere"
+    BRAND = "brand"
+    TEAM = "team"
+    OWN = "own", "What he holds"
+
+
 class ChannelKind(TextChoices):
     """What an endpoint of ours speaks."""
 

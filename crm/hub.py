@@ -402,7 +402,7 @@ def _standing(people: list[Person]) -> dict[int, int]:
         row[0]: row[1:]
         for row in User.objects.filter(
             pk__in={person.user.pk for person in people}, is_active=True
-        ).values_list("pk", "password", "role", "team_id")
+        ).values_list("pk", "password", "role", "team_id", "reach")
     }
     keys = {person.session_key for person in people if person.session_key}
     now = timezone.now()
@@ -421,13 +421,14 @@ def _standing(people: list[Person]) -> dict[int, int]:
 
 
 def _verdict(person: Person, known: tuple | None, alive: set[str], tokens: set[int]) -> int:
-    """0, or the code to close with, for one person; `known` is password, role and team as they are now."""
+    """0, or the code to close with, for one person; `known` is password, role, team and reach as they are now."""
     over = (person.session_key and person.session_key not in alive) or (
         person.token_id and person.token_id not in tokens
     )
     if over or known is None or known[0] != person.user.password:
         return 4401
-    return 4408 if known[1:] != (person.user.role, person.user.team_id) else 0
+    opened = person.user.role, person.user.team_id, person.user.reach
+    return 4408 if known[1:] != opened else 0
 
 
 hub = Hub()

@@ -196,7 +196,7 @@ keeps("crm.ImportMade", Kept(
 ))  # fmt: skip
 keeps("crm.Export", Kept(
     noun="files of lists", told=False, by="files", of="t.id = ANY(%(exports)s)", words={"query": NO_OBJECT, "error": NO_TEXT},
-    plain=("noun", "form", "state", "role"),
+    plain=("noun", "form", "state", "role", "reach"),
 ))  # fmt: skip
 keeps("crm.SavedView", Kept(
     noun="views of lists", told=False, of="t.id = ANY(%(views)s)", goes=True, words={"name": NO_TEXT, "where": NO_OBJECT},
@@ -261,7 +261,9 @@ nobody("crm.Macro", "slug", "name", "situation", "reach")
 nobody("crm.MacroVersion", "text", "texts", "actions", "note")
 nobody("crm.Notice", "kind")
 nobody("crm.Team", "slug", "name", "visibility")
-nobody("crm.User", "password", "email", "name", "role", "alias")
+nobody("crm.User", "password", "email", "name", "role", "alias", "reach")
+nobody("crm.RightSet", "name", "note", "rights")
+nobody("crm.Grant", "role", "scope")
 nobody("crm.ApiToken", "name", "digest", "scopes")
 nobody("crm.Tag", "slug", "name")
 # An organisation is no person. Where a company is one, its record is emptied by hand.

@@ -6,8 +6,16 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from crm.access import Permission, may, sees_everything, work_filter
-from crm.choices import Audience, MacroReach, Role, Sharing, TeamVisibility
+from crm.access import (
+    Permission,
+    held,
+    may,
+    may_somewhere,
+    sees_everything,
+    teams_given,
+    work_filter,
+)
+from crm.choices import Audience, MacroReach, Role, Sharing
 
 
 class CustomerQuerySet(models.QuerySet):
@@ -35,13 +43,12 @@ class TicketQuerySet(models.QuerySet):
     """Problems, by team and owner; marketing sees those that were spoken of in public."""
 
     def visible_to(self, user: Any) -> "TicketQuerySet":
-        if not may(user, Permission.READ_WORK):
-            return self.none()
-        if sees_everything(user):
-            return self.all()
-        seen = Q(team=None) | Q(team__visibility=TeamVisibility.OPEN) | Q(owner=user.pk)
-        found = self.filter(seen | Q(team=user.team_id) if user.team_id else seen)
-        return found.filter(self._public()) if user.role == Role.MARKETING else found
+        return self.held_by(user, Permission.READ_WORK)
+
+    def held_by(self, user: Any, permission: Permission) -> "TicketQuerySet":
+        """Those over which a user has a right."""
+        seen = held(user, permission, brand="brand", holder="owner", public=Q(self._public()))
+        return self.all() if seen is None else self.filter(seen)
 
     def _public(self) -> Exists:
         contacts = self.model._meta.get_field("interactions").related_model._base_manager
@@ -68,7 +75,7 @@ class ExportQuerySet(models.QuerySet):
     def visible_to(self, user: Any) -> "ExportQuerySet":
         if not may(user, Permission.EXPORT):
             return self.none()
-        return self.filter(by=user, role=user.role, team=user.team_id)
+        return self.filter(by=user, role=user.role, team=user.team_id, reach=user.reach or {})
 
 
 class SavedViewQuerySet(models.QuerySet):
@@ -85,12 +92,13 @@ class MacroQuerySet(models.QuerySet):
     """Everybody's, one's team's, one's own; who sees everything sees all but other people's own ones."""
 
     def visible_to(self, user: Any) -> "MacroQuerySet":
-        if not may(user, Permission.READ_WORK):
+        if not may_somewhere(user, Permission.READ_WORK):
             return self.none()
         mine = Q(reach=MacroReach.EVERYBODY) | Q(owner=user.pk)
         if sees_everything(user):
             return self.filter(mine | Q(reach=MacroReach.TEAM))
-        return self.filter(mine | Q(team=user.team_id) if user.team_id else mine)
+        known = [*teams_given(user, Permission.READ_WORK), *([user.team_id] if user.team_id else [])]
+        return self.filter(mine | Q(team__in=known) if known else mine)
 
     def fitting(self, situation: dict[str, str]) -> "MacroQuerySet":
         """Those whose conditions hold; what is not known of a contact (no topic yet) rules nothing out."""
@@ -141,6 +149,26 @@ class RetentionPolicyQuerySet(models.QuerySet):
         return self.all() if may(user, Permission.SEE_PRIVACY) else self.none()
 
 
+class RightSetQuerySet(models.QuerySet):
+    """What sets hold, for who gives them."""
+
+    def visible_to(self, user: Any) -> "RightSetQuerySet":
+        return self.all() if may(user, Permission.CONFIGURE) else self.none()
+
+
+class GrantQuerySet(models.QuerySet):
+    """What was given to whom, for who gives; one's own for everybody."""
+
+    def visible_to(self, user: Any) -> "GrantQuerySet":
+        if not user.is_active:
+            return self.none()
+        return self.all() if may(user, Permission.CONFIGURE) else self.filter(user=user.pk)
+
+    def standing(self) -> "GrantQuerySet":
+        """Those that were not taken away."""
+        return self.filter(ended_at=None)
+
+
 class BulkQuerySet(models.QuerySet):
     """Edits of many rows show what stood in them: for who made them, and who sees everything anyway."""
 
@@ -156,4 +184,5 @@ class PastMessageQuerySet(models.QuerySet):
     def visible_to(self, user: Any) -> "PastMessageQuerySet":
         if not may(user, Permission.READ_WORK):
             return self.none()
-        return self.filter(audience=Audience.PUBLIC) if user.role == Role.MARKETING else self.all()
+        only_public = user.role == Role.MARKETING and not sees_everything(user)
+        return self.filter(audience=Audience.PUBLIC) if only_public else self.all()

@@ -17,6 +17,7 @@ from crm.services import (
     matches,
     messages,
     retention,
+    rights,
     slas,
     streams,
     tickets,
@@ -105,4 +106,5 @@ def purge() -> None:
     exports.forget_old()
     retention.run_active()
     bulks.forget_old()
+    rights.settle()  # what built-in sets hold may have come with a new version
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(hours=KEY_HOURS)).delete()

@@ -1,6 +1,6 @@
 """Supervisors' boards: whole small snapshots, at most one a second, one for all who may see the same."""
 
-from crm.access import Permission, may
+from crm.access import Permission, may_somewhere
 from crm.consumers import StreamConsumer
 from crm.hub import Person, Socket, hub
 from reports.models import Board
@@ -14,7 +14,10 @@ class BoardConsumer(StreamConsumer):
 
     def admit(self, person: Person) -> Socket | None:
         slug = self.scope["url_route"]["kwargs"]["slug"]
-        if not may(person.user, Permission.WATCH_BOARDS) or not Board.objects.filter(slug=slug).exists():
+        if (
+            not may_somewhere(person.user, Permission.WATCH_BOARDS)
+            or not Board.objects.filter(slug=slug).exists()
+        ):
             return None
         team = boards.scope_key(person.user)
         topic = ("board", slug, team)

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.db import models
 
-from crm.access import Permission, may
+from crm.access import for_workers
 
 
 class MentionQuerySet(models.QuerySet):
     """What was posted in public may be read by everybody who may read work."""
 
     def visible_to(self, user: Any) -> "MentionQuerySet":
-        return self.all() if may(user, Permission.READ_WORK) else self.none()
+        return for_workers(self.all(), user)

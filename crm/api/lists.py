@@ -8,7 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.access import require
+from crm.access import require_somewhere
 from crm.api.base import Door, ScopedViewSet
 from crm.api.serializers import Edit
 from crm.choices import Sharing
@@ -39,7 +39,7 @@ class _ListDoor(Door):
     def listing(self, noun: str) -> Listing:
         if noun not in LISTINGS:
             raise NotFound("There is no such list.")
-        require(self.request.user, LISTINGS[noun].read)
+        require_somewhere(self.request.user, LISTINGS[noun].read)
         return LISTINGS[noun]
 
 

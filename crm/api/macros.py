@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import placeholders
-from crm.access import Permission, find, require
+from crm.access import Permission, find, require, require_somewhere
 from crm.api.base import BIGGEST_ID, ScopedViewSet
 from crm.api.serializers import Edit
 from crm.choices import ANSWERED, ChannelKind, MacroReach
@@ -293,7 +293,7 @@ class MacroViewSet(ScopedViewSet):
     @action(detail=False, methods=["get"], pagination_class=None, filter_backends=[])
     def variables(self, request: Request) -> Response:
         """The variables that there are, with what they stand for."""
-        require(request.user, Permission.READ_WORK)
+        require_somewhere(request.user, Permission.READ_WORK)
         return Response(placeholders.VARIABLES)
 
     def _contact(self, given: dict[str, Any]) -> Interaction:

@@ -13,6 +13,7 @@ from crm.choices import (
     ClockState,
     ConsentPurpose,
     LinkKind,
+    Role,
     TicketKind,
     TicketPriority,
     TicketStatus,
@@ -289,6 +290,14 @@ class Edit(serializers.Serializer):
                 {name: "cannot be changed" for name in unknown} or "Name at least one field to change."
             )
         return attrs
+
+
+class PersonEdit(Edit):
+    """What an administrator may change of a person: what he is here for, in which team, and whether he may log in at all."""
+
+    role = serializers.ChoiceField(choices=Role.choices)
+    team = serializers.SlugRelatedField(slug_field="slug", queryset=Team.objects.all(), allow_null=True)
+    is_active = serializers.BooleanField()
 
 
 class CustomerEdit(Edit):

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import bulks, companies, imports, lists, macros, notices, privacy, viewsets
+from crm.api import bulks, companies, imports, lists, macros, notices, privacy, rights, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -28,6 +28,8 @@ router.register("notices", notices.NoticeViewSet, "api-notice")
 router.register("imports", imports.ImportViewSet, "api-import")
 router.register("exports", imports.ExportViewSet, "api-export")
 router.register("teams", viewsets.TeamViewSet, "api-team")
+router.register("right-sets", rights.RightSetViewSet, "api-right-set")
+router.register("grants", rights.GrantViewSet, "api-grant")
 router.register("users", viewsets.UserViewSet, "api-user")
 
 urlpatterns = [

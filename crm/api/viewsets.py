@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm import filters
-from crm.access import Permission, find, for_workers, may, outside_closed, require
+from crm.access import Permission, find, for_workers, may, outside_closed, require, require_somewhere
 from crm.api import serializers
 from crm.api.base import BIGGEST_ID, Door, ScopedViewSet, find_by, number_in, page_size, shown_as, with_cursor
 from crm.choices import ChannelKind
@@ -41,6 +41,7 @@ from crm.services import (
     merges,
     messages,
     notices,
+    rights,
     search,
     slas,
     streams,
@@ -65,7 +66,7 @@ class CustomerViewSet(ScopedViewSet):
     def partial_update(self, request: Request, pk: str) -> Response:
         """Correct what a person may correct; `fields` by slug, null takes one away; `tags` are all it has from now on."""
         with self.editing() as customer:
-            require(request.user, Permission.NOTE)
+            require_somewhere(request.user, Permission.NOTE)
             customers.edit(customer, self.read_body(serializers.CustomerEdit), by=request.user)
         return self.shown(customer)
 
@@ -74,7 +75,7 @@ class CustomerViewSet(ScopedViewSet):
     def orders(self, request: Request, pk: str) -> Response:
         """Take orders from the shop, known numbers again as they are now; the customer's value follows."""
         customer = self.find()
-        require(request.user, Permission.NOTE)
+        require_somewhere(request.user, Permission.NOTE)
         given = self.read_body(serializers.OrdersInput)["orders"]
         customers.add_orders([{**one, "customer": customer.pk} for one in given], by=request.user)
         kept = Order.objects.filter(number__in=[one["number"] for one in given]).order_by("at", "pk")
@@ -85,7 +86,7 @@ class CustomerViewSet(ScopedViewSet):
     def consents(self, request: Request, pk: str) -> Response:
         """Keep that the customer agreed to something, or took it back."""
         customer = self.find()
-        require(request.user, Permission.NOTE)
+        require_somewhere(request.user, Permission.NOTE)
         kept = customers.consent(customer, by=request.user, **self.read_body(serializers.ConsentInput))
         return Response(serializers.ConsentSerializer(kept).data, status=201)
 
@@ -197,7 +198,7 @@ class IdentityViewSet(ScopedViewSet):
     def partial_update(self, request: Request, pk: str) -> Response:
         """Say how sure an address is, and that answers go there first."""
         with self.editing() as identity:
-            require(request.user, Permission.NOTE)
+            require_somewhere(request.user, Permission.NOTE)
             given = self.read_body(serializers.IdentityEdit)
             if "trust" in given:
                 customers.trust(identity, given["trust"], by=request.user)
@@ -221,7 +222,7 @@ class InteractionViewSet(ScopedViewSet):
     def replies(self, request: Request, pk: str) -> Response:
         """Answer the customer: the message and its delivery state."""
         interaction = self.find()
-        require(request.user, Permission.REPLY)
+        require(request.user, Permission.REPLY, interaction)
         given = self.read_body(serializers.ReplyInput)
         message = messages.reply(
             interaction,
@@ -237,7 +238,7 @@ class InteractionViewSet(ScopedViewSet):
     def notes(self, request: Request, pk: str) -> Response:
         """Leave a note that only colleagues read."""
         interaction = self.find()
-        require(request.user, Permission.NOTE)
+        require(request.user, Permission.NOTE, interaction)
         given = self.read_body(serializers.NoteInput)
         return _said(messages.note(interaction, by=request.user, text=given["text"]))
 
@@ -262,7 +263,7 @@ class InteractionViewSet(ScopedViewSet):
     def close(self, request: Request, pk: str) -> Response:
         """End the contact; its ticket is solved when nothing else of it is open."""
         interaction = self.find()
-        require(request.user, Permission.CLOSE)
+        require(request.user, Permission.CLOSE, interaction)
         given = self.read_body(serializers.CloseInput)
         interactions.close(interaction.pk, by=request.user, reason=given["reason"], outcome=given["outcome"])
         return self.shown(self.after(interaction))
@@ -272,7 +273,7 @@ class InteractionViewSet(ScopedViewSet):
     def reopen(self, request: Request, pk: str) -> Response:
         """Open the contact again; its work goes back to the queue."""
         interaction = self.find()
-        require(request.user, Permission.CLOSE)
+        require(request.user, Permission.CLOSE, interaction)
         interactions.reopen(interaction.pk, by=request.user)
         return self.shown(self.after(interaction))
 
@@ -314,7 +315,7 @@ class TicketViewSet(ScopedViewSet):
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change subject, owner, team, tags or status; a status only along the legal moves, `fields` by slug."""
         with self.editing() as ticket:
-            require(request.user, Permission.CLOSE)
+            require(request.user, Permission.CLOSE, ticket)
             given = self.read_body(serializers.TicketEdit)
             if team := given.get("team"):
                 find(outside_closed(Team.objects.all(), request.user, ""), pk=team.pk)
@@ -430,12 +431,14 @@ class TicketViewSet(ScopedViewSet):
     def _workable(self) -> Ticket:
         """The ticket, for who may change tickets."""
         ticket = self.find()
-        require(self.request.user, Permission.CLOSE)
+        require(self.request.user, Permission.CLOSE, ticket)
         return ticket
 
     def _other(self, body: type) -> Ticket:
-        """The other ticket that the body names, if the caller may see it."""
-        return find(Ticket.objects.visible_to(self.request.user), pk=self.read_body(body)["other"])
+        """The other ticket that the body names, if the caller may see and change it."""
+        other = find(Ticket.objects.visible_to(self.request.user), pk=self.read_body(body)["other"])
+        require(self.request.user, Permission.CLOSE, other)
+        return other
 
 
 class ChannelViewSet(ScopedViewSet):
@@ -509,6 +512,14 @@ class UserViewSet(ScopedViewSet):
 
     def scoped(self) -> QuerySet:
         return outside_closed(self.queryset.all(), self.request.user, "team", own="pk")
+
+    @extend_schema(request=serializers.PersonEdit, responses=serializers.UserSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change role, team or `is_active`, felt within seconds; 403 `more_than_own`, 409 `last_administrator`."""
+        person = self.find()
+        require(request.user, Permission.CONFIGURE)
+        rights.change_person(person, self.read_body(serializers.PersonEdit), by=request.user)
+        return self.shown(self.after(person))
 
 
 class EventFeed(Door):

@@ -26,7 +26,7 @@ from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
 from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
-from crm.models.users import ApiToken, Team, User
+from crm.models.users import ApiToken, Grant, RightSet, Team, User
 
 __all__ = [
     "Activity",
@@ -49,6 +49,7 @@ __all__ = [
     "ErasedKey",
     "Erasure",
     "Export",
+    "Grant",
     "Holiday",
     "IdempotencyKey",
     "Identity",
@@ -70,6 +71,7 @@ __all__ = [
     "Order",
     "Masked",
     "RestrictedValue",
+    "RightSet",
     "RetentionPolicy",
     "PastMessage",
     "Verification",

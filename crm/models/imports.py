@@ -103,6 +103,7 @@ class Export(models.Model):
     # What the asker could see then: another role or team must ask again.
     role = models.CharField(max_length=16)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    reach = models.JSONField(default=dict, db_default={})
     at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True, blank=True)
 

@@ -2,9 +2,11 @@
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
 
-from crm.choices import Role, TeamVisibility
+from crm.choices import Role, Scope, TeamVisibility
+from crm.querysets import GrantQuerySet, RightSetQuerySet
 
 
 class Team(models.Model):
@@ -50,6 +52,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     alias = models.CharField(
         max_length=20, blank=True, help_text="How customers see this person, for example ^KC."
     )
+    reach = models.JSONField(
+        default=dict,
+        db_default={},
+        editable=False,
+        help_text="Where which right was given beside the role; written by the service of rights alone.",
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May open the admin.")
     date_joined = models.DateTimeField(auto_now_add=True)
@@ -83,3 +91,71 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"token {self.pk}"
+
+
+class RightSet(models.Model):
+    """Rights under a name of the organisation's own, beside the six that roles are."""
+
+    name = models.CharField(max_length=60, unique=True)
+    note = models.CharField(max_length=200, blank=True, help_text="What it is for.")
+    rights = models.JSONField(default=list)
+    retired = models.BooleanField(default=False, help_text="Gives nobody anything any more.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = RightSetQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Grant(models.Model):
+    """A set of rights given to a person within a scope, beside what his role says."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants", db_index=False)
+    right_set = models.ForeignKey(
+        RightSet, null=True, blank=True, on_delete=models.PROTECT, related_name="grants"
+    )
+    role = models.CharField(max_length=16, choices=Role, blank=True, help_text="A built-in set instead.")
+    scope = models.CharField(max_length=10, choices=Scope)
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    brand = models.ForeignKey("crm.Brand", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    ended_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = GrantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="grant_of_one_set",
+                condition=Q(right_set__isnull=True) & ~Q(role="") | Q(right_set__isnull=False) & Q(role=""),
+            ),
+            models.CheckConstraint(
+                name="grant_names_its_scope",
+                condition=Q(scope=Scope.TEAM, team__isnull=False, brand__isnull=True)
+                | Q(scope=Scope.BRAND, team__isnull=True, brand__isnull=False)
+                | Q(scope__in=[Scope.EVERYWHERE, Scope.OWN], team__isnull=True, brand__isnull=True),
+            ),
+            models.UniqueConstraint(
+                "user",
+                "right_set",
+                "role",
+                "scope",
+                "team",
+                "brand",
+                name="grant_once",
+                nulls_distinct=False,
+                condition=Q(ended_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.right_set or self.get_role_display()}, {self.place}"
+
+    @property
+    def place(self) -> str:
+        """The scope in words."""
+        named = self.team or self.brand
+        return f"{self.get_scope_display().lower()} {named}" if named else self.get_scope_display().lower()

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm import events, rows, sources
-from crm.access import find, may, outside_closed, require, sees_everything
+from crm.access import find, may_somewhere, outside_closed, require_somewhere, sees_everything
 from crm.bus import publish
 from crm.choices import BulkOutcome, BulkState
 from crm.errors import Conflict, DomainError, InvalidInput, NotFound
@@ -184,9 +184,9 @@ def preview(
     if (ids is None) == (words is None):
         raise InvalidInput("Which rows?", errors={"ids": "give either ids or filters"})
     listing = LISTINGS[noun]
-    require(by, listing.edit)
+    require_somewhere(by, listing.edit)
     wanted = read(listing, change, by)
-    visible = listing.visible_to(by)
+    visible = _workable(listing, by)
     chosen = (
         visible.filter(pk__in=ids) if ids is not None else narrowed(visible, _filters[noun], words or {}, by)
     )
@@ -211,6 +211,15 @@ def preview(
     return bulk
 
 
+def _workable(listing: Listing, user: User) -> QuerySet:
+    """The rows that a person may see and edit."""
+    visible = listing.visible_to(user)
+    held_by = getattr(
+        visible, "held_by", None
+    )  # rows that belong to nobody's team are edited by who may edit at all
+    return held_by(user, listing.edit) if held_by and user.reach else visible
+
+
 def _chunks(ids: list[int]) -> Iterator[list[int]]:
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
@@ -231,7 +240,7 @@ def _try(bulk: Bulk, listing: Listing, change: Change, ids: list[int]) -> Counte
 
 def _rows(listing: Listing, user: User, ids: list[int], *, locked: bool = False) -> QuerySet:
     noun = _NOUNS[listing.noun]
-    found = listing.visible_to(user).filter(pk__in=ids).order_by("pk")
+    found = _workable(listing, user).filter(pk__in=ids).order_by("pk")
     if noun.related:
         found = found.select_related(*noun.related)
     if noun.tagged:
@@ -285,7 +294,7 @@ def start(bulk: Bulk, *, by: User) -> Bulk:
     """Make the edit: at once when it is short, else as a promise."""
     if by.pk != bulk.by_id:
         raise NotFound("Who previewed an edit makes it.")
-    require(by, LISTINGS[bulk.noun].edit)
+    require_somewhere(by, LISTINGS[bulk.noun].edit)
     read(LISTINGS[bulk.noun], bulk.change, by)
     with transaction.atomic():
         held = _held(bulk, BulkState.OPEN)
@@ -297,7 +306,7 @@ def undo(bulk: Bulk, *, by: User) -> Bulk:
     """Put back what was changed and nobody has changed since; while it still runs, what it has done so far."""
     if by.pk != bulk.by_id and not sees_everything(by):
         raise NotFound("Who made an edit undoes it.")
-    require(by, LISTINGS[bulk.noun].edit)
+    require_somewhere(by, LISTINGS[bulk.noun].edit)
     with transaction.atomic():
         held = _held(bulk, BulkState.DONE, BulkState.RUNNING)
         of_it = BulkRow.objects.filter(of=held)
@@ -386,7 +395,7 @@ GONE = (BulkOutcome.REFUSED.value, "It is not there any more, or not yours to se
 
 def _make(held: Bulk, waiting: list[BulkRow]) -> Settled:
     listing, kept = LISTINGS[held.noun], {one.row_id: one for one in waiting}
-    if not may(held.by, listing.edit):
+    if not may_somewhere(held.by, listing.edit):
         return dict.fromkeys(kept, (BulkOutcome.REFUSED.value, "Your role does not include this any more."))
     try:
         change = read(listing, held.change, held.by)
@@ -449,7 +458,7 @@ def _said(row: Any, changed: dict[str, Any]) -> tuple[dict[str, Any], dict[str, 
 def _put_back(held: Bulk, waiting: list[BulkRow]) -> Settled:
     listing, by = LISTINGS[held.noun], held.undone_by or held.by
     kept = {one.row_id: one for one in waiting}
-    if not may(by, listing.edit):
+    if not may_somewhere(by, listing.edit):
         return dict.fromkeys(kept, (BulkOutcome.KEPT.value, "Your role does not include this any more."))
     settled: Settled = dict.fromkeys(kept, (BulkOutcome.KEPT.value, GONE[1]))
     writing = []

@@ -9,8 +9,8 @@ from typing import Any
 
 from crm import cards as plugs
 from crm import rows
-from crm.access import Permission, may, sees_everything
-from crm.choices import ChannelKind, Direction, InteractionStatus, Role, TicketStatus
+from crm.access import Permission, may, reading
+from crm.choices import ChannelKind, Direction, InteractionStatus, TicketStatus
 from crm.errors import NotFound
 from crm.models import User
 
@@ -22,15 +22,19 @@ SOLVED = ("solved", "resolved")  # how codes of a good end begin
 UNSOLVED = {"unsolved", "not_solved", "no_solution", "rejected", "lost", "abandoned", "customer_left"}
 
 # `barred` is what a reader must not read; `hidden` is what he must not even know of. IS NOT TRUE: what is unknown is no right.
+# The same reading as `crm.access.held`: what the role says, and what was given beside it; a test compares the two.
 _CARD = """
 WITH reader AS (
-    SELECT * FROM unnest(%(customers)s::bigint[], %(users)s::bigint[], %(teams)s::bigint[], %(all)s::boolean[],
-        %(none)s::boolean[], %(public)s::boolean[])
-        AS r(customer_id, user_id, team_id, sees_all, sees_none, only_public)
+    SELECT customer_id, user_id, team_id, sees_all, by_role, only_public, past, own, teams::bigint[] AS teams,
+        brands::bigint[] AS brands
+    FROM unnest(%(customers)s::bigint[], %(users)s::bigint[], %(own_teams)s::bigint[], %(all)s::boolean[],
+        %(by_role)s::boolean[], %(public)s::boolean[], %(past)s::boolean[], %(own)s::boolean[], %(teams)s::text[],
+        %(brands)s::text[])
+        AS r(customer_id, user_id, team_id, sees_all, by_role, only_public, past, own, teams, brands)
 )
 SELECT r.customer_id, r.user_id, now() AS now, to_json(c.*)::text AS customer, known.list::text AS identities,
        opened.list::text AS tickets, recent.list::text AS contacts, month.n AS month,
-       CASE WHEN r.sees_none THEN NULL ELSE past.list::text END AS past
+       CASE WHEN r.past THEN past.list::text END AS past
 FROM reader r JOIN crm_customer c ON c.id = r.customer_id
 LEFT JOIN LATERAL (
     SELECT json_agg(x) AS list FROM (
@@ -46,10 +50,14 @@ LEFT JOIN LATERAL (
             CASE WHEN b.barred THEN '' ELSE t.promise END AS promise
         FROM crm_ticket t LEFT JOIN crm_team v ON v.id = t.team_id LEFT JOIN crm_user o ON o.id = t.owner_id
         CROSS JOIN LATERAL (
-            SELECT r.sees_none OR (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
-                OR t.owner_id = r.user_id) IS NOT TRUE OR (r.only_public AND EXISTS (
-                    SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience <> 'public')) AS barred,
-                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR t.owner_id = r.user_id) IS NOT TRUE AS hidden
+            SELECT (r.sees_all OR v.id = ANY(r.teams) OR (r.own AND t.owner_id = r.user_id)
+                OR (t.brand_id = ANY(r.brands) AND v.visibility IS DISTINCT FROM 'closed')
+                OR (r.by_role AND (v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id OR t.owner_id = r.user_id)
+                    AND NOT (r.only_public AND EXISTS (
+                        SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience <> 'public')))
+                ) IS NOT TRUE AS barred,
+                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR v.id = ANY(r.teams) OR t.owner_id = r.user_id)
+                    IS NOT TRUE AS hidden
         ) b
         WHERE t.customer_id = c.id AND t.status NOT IN ('solved', 'closed', 'folded') AND b.hidden IS NOT TRUE
         ORDER BY t.opened_at DESC LIMIT 10
@@ -64,10 +72,12 @@ LEFT JOIN LATERAL (
         LEFT JOIN crm_team v ON v.id = i.team_id LEFT JOIN crm_user a ON a.id = i.assigned_to_id
         LEFT JOIN crm_code code ON code.kind = 'outcome' AND code.code = i.outcome
         CROSS JOIN LATERAL (
-            SELECT r.sees_none OR (r.sees_all OR v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id
-                OR i.assigned_to_id = r.user_id) IS NOT TRUE OR (r.only_public AND i.audience <> 'public') AS barred,
-                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR i.assigned_to_id = r.user_id) IS NOT TRUE
-                    AS hidden
+            SELECT (r.sees_all OR v.id = ANY(r.teams) OR (r.own AND i.assigned_to_id = r.user_id)
+                OR (h.brand_id = ANY(r.brands) AND v.visibility IS DISTINCT FROM 'closed')
+                OR (r.by_role AND (v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id OR i.assigned_to_id = r.user_id)
+                    AND NOT (r.only_public AND i.audience <> 'public'))) IS NOT TRUE AS barred,
+                v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR v.id = ANY(r.teams)
+                    OR i.assigned_to_id = r.user_id) IS NOT TRUE AS hidden
         ) b
         LEFT JOIN LATERAL (
             SELECT json_agg(y) AS list FROM (
@@ -89,7 +99,8 @@ LEFT JOIN LATERAL (
         SELECT 1 FROM crm_interaction i LEFT JOIN crm_team v ON v.id = i.team_id
         WHERE i.customer_id = c.id AND i.last_message_at > now() - interval '30 days' AND i.folded_into_id IS NULL
             AND (v.visibility = 'closed'
-                AND (r.sees_all OR v.id = r.team_id OR i.assigned_to_id = r.user_id) IS NOT TRUE) IS NOT TRUE
+                AND (r.sees_all OR v.id = r.team_id OR v.id = ANY(r.teams) OR i.assigned_to_id = r.user_id) IS NOT TRUE)
+                IS NOT TRUE
         LIMIT %(most)s
     ) counted
 ) month ON true
@@ -128,18 +139,28 @@ def cards(pairs: Iterable[tuple[int, User | None]]) -> dict[tuple[int, int | Non
 
 
 def _params(asked: dict[tuple[int, int | None], User | None]) -> dict[str, Any]:
-    readers = list(asked.values())
+    readers = [reading(user) if user else _SOMEBODY for user in asked.values()]
     return {
         "customers": [customer for customer, _ in asked],
         "users": [user for _, user in asked],
-        "teams": [user.team_id if user else None for user in readers],
-        "all": [bool(user and may(user, Permission.READ_WORK) and sees_everything(user)) for user in readers],
-        "none": [bool(user and not may(user, Permission.READ_WORK)) for user in readers],
-        "public": [bool(user and user.role == Role.MARKETING) for user in readers],
+        "own_teams": [one["team"] for one in readers],
+        "teams": [_array(one["teams"]) for one in readers],
+        "brands": [_array(one["brands"]) for one in readers],
+        **{name: [one[name] for one in readers] for name in ("all", "by_role", "public", "past", "own")},
         "history": HISTORY,
         "contacts": CONTACTS,
         "most": MONTH_MOST,
     }
+
+
+# Somebody who works here, of no team.
+_SOMEBODY: dict[str, Any] = {
+    "team": None, "all": False, "by_role": True, "public": False, "past": True, "own": False, "teams": (), "brands": (),
+}  # fmt: skip
+
+
+def _array(ids: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def _card(row: dict, parts: dict[str, object]) -> dict:

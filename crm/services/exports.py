@@ -100,7 +100,7 @@ def ask(noun: str, form: str, words: Words, *, by: User, kept: bool = False) -> 
         _record(by, noun, form, words, count if count <= AT_ONCE else None)
         if kept or count > AT_ONCE:
             promised = Export.objects.create(
-                noun=noun, form=form, query=words, by=by, role=by.role, team_id=by.team_id
+                noun=noun, form=form, query=words, by=by, role=by.role, team_id=by.team_id, reach=by.reach
             )
             publish(events.ExportAsked(export_id=promised.pk))
             return promised

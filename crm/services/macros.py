@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from crm import placeholders
-from crm.access import Permission, may, outside_closed, require, sees_everything
+from crm.access import Permission, may, outside_closed, require, sees_everything, teams_given
 from crm.choices import LENGTHS, TICKET_MOVES, ChannelKind, MacroReach, TicketPriority, TicketStatus
 from crm.errors import Conflict, InvalidInput, NotAllowed
 from crm.models import (
@@ -150,9 +150,10 @@ def _may_keep(reach: str, team: Team | None, owner: User | None, by: User) -> No
         if owner is not None and owner.pk != by.pk:
             raise NotAllowed("This macro is somebody's own.")
         return
-    if not may(by, Permission.SUPERVISE):
+    leads = teams_given(by, Permission.SUPERVISE)
+    if not may(by, Permission.SUPERVISE) and (team is None or team.pk not in leads):
         raise NotAllowed("Macros for others are kept by supervisors; yours may be your own.")
-    if team is not None and team.pk != by.team_id and not sees_everything(by):
+    if team is not None and team.pk not in (by.team_id, *leads) and not sees_everything(by):
         raise NotAllowed("This macro is another team's.")
 
 
@@ -407,7 +408,7 @@ def _foreseen(actions: dict[str, Any], interaction: Interaction, by: User) -> li
         if name == "priority_reason":
             continue
         problem = ""
-        if not may(by, needs.get(name, Permission.CLOSE)):
+        if not may(by, needs.get(name, Permission.CLOSE), interaction):
             problem = "your role does not include this"
         elif name == "status" and value != ticket.status and value not in TICKET_MOVES[ticket.status]:
             problem = (
@@ -475,7 +476,7 @@ def use(
             )
         message = None
         if text is not None:
-            require(by, Permission.REPLY)
+            require(by, Permission.REPLY, interaction)
             message = messages.reply(
                 interaction, by=by, text=text, audience=audience, idempotency_key=idempotency_key
             )
@@ -515,7 +516,7 @@ def _said_before(by: User, text: str | None, idempotency_key: str | None) -> Mes
 def _run(actions: dict[str, Any], interaction: Interaction, ticket: Ticket, by: User) -> None:
     """The note stands last: it tells the streams of the contact."""
     if set(actions) - {"note"}:
-        require(by, Permission.CLOSE)
+        require(by, Permission.CLOSE, interaction)
     for line in actions.get("checklist", ()):
         tickets.add_to_checklist(ticket, text=line, by=by)
     if changes := _changes(actions, by):
@@ -525,7 +526,7 @@ def _run(actions: dict[str, Any], interaction: Interaction, ticket: Ticket, by: 
     if hours := actions.get("snooze_hours"):
         tickets.snooze(ticket, until=_in(hours), by=by)
     if words := actions.get("note"):
-        require(by, Permission.NOTE)
+        require(by, Permission.NOTE, interaction)
         filled = placeholders.fill(words, values_of(interaction, by))
         if filled.missing:
             raise InvalidInput(

@@ -70,7 +70,7 @@ def keep(inbounds: list[Inbound]) -> None:
 
 def reveal(message: Message, *, reason: str, by: User) -> dict[str, Any]:
     """The words as they came, for who has the right and says why; that he looked stands in the history."""
-    require(by, Permission.UNMASK)
+    require(by, Permission.UNMASK, message)
     reason = " ".join(reason.split())
     if not SHORTEST_REASON <= len(reason) <= 200:
         raise InvalidInput("Why?", errors={"reason": f"is a text of {SHORTEST_REASON} to 200 characters"})

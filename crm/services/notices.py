@@ -99,10 +99,11 @@ def _named(text: str, by: User) -> tuple[list[User], list[Team]]:
 
 
 def who_sees(interaction: Interaction, people: list[User]) -> set[int]:
-    """Ids of those who may read a contact; asked once for each role and team, whoever holds it apart."""
-    groups: dict[tuple[str, int | None], list[User]] = defaultdict(list)
+    """Ids of those who may read a contact; asked once for each role, team and reach, whoever holds it apart."""
+    groups: dict[tuple, list[User]] = defaultdict(list)
     for one in people:
-        key = (one.role, one.team_id) if one.pk != interaction.assigned_to_id else ("", one.pk)
+        alike = (one.role, one.team_id, repr(sorted(one.reach.items())))
+        key = alike if one.pk != interaction.assigned_to_id else ("", one.pk)
         groups[key].append(one)
     seeing: set[int] = set()
     for group in groups.values():

@@ -31,7 +31,13 @@ def ask(customer: Customer, *, by: User) -> Export:
     with transaction.atomic():
         _record(customer, by)
         kept = Export.objects.create(
-            noun=NOUN, form=FORM, query={"customer": [customer.pk]}, by=by, role=by.role, team_id=by.team_id
+            noun=NOUN,
+            form=FORM,
+            query={"customer": [customer.pk]},
+            by=by,
+            role=by.role,
+            team_id=by.team_id,
+            reach=by.reach,
         )
         publish(events.ExportAsked(export_id=kept.pk))
     return kept

@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from crm import rows
-from crm.access import Permission, may, sees_everything
-from crm.choices import ChannelKind, Role
+from crm.access import reading
+from crm.choices import ChannelKind
 from crm.errors import InvalidInput
 from crm.models import User
 
@@ -27,16 +27,19 @@ MOST = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = (datetime(9999, 1, 1, tzinfo=UTC), 0, 0)
 
+# The same reading as `crm.access.held`; a test compares the two.
 # `barred` is what a reader must not read; `hidden` is what he must not even know of. IS NOT TRUE: what is unknown is no right.
 # The planner keeps the order of the joins: contacts first, by their index, and then the few words of each.
 _CONTACT = """
-    SELECT i.id, i.ticket_id, h.kind AS channel, %(none)s::boolean
-            OR (%(all)s::boolean OR v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
-                OR i.assigned_to_id = %(user)s::bigint) IS NOT TRUE
-            OR (%(public)s::boolean AND i.audience <> 'public') AS barred
+    SELECT i.id, i.ticket_id, h.kind AS channel,
+        (%(all)s::boolean OR v.id = ANY(%(teams)s::bigint[]) OR (%(own)s::boolean AND i.assigned_to_id = %(user)s::bigint)
+            OR (h.brand_id = ANY(%(brands)s::bigint[]) AND v.visibility IS DISTINCT FROM 'closed')
+            OR (%(by_role)s::boolean AND (v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
+                OR i.assigned_to_id = %(user)s::bigint)
+                AND NOT (%(public)s::boolean AND i.audience <> 'public'))) IS NOT TRUE AS barred
     FROM crm_interaction i JOIN crm_channel h ON h.id = i.channel_id LEFT JOIN crm_team v ON v.id = i.team_id
     WHERE i.customer_id = %(customer)s AND i.folded_into_id IS NULL AND (%(any)s::boolean OR h.kind = ANY(%(channels)s))
-        AND (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint
+        AND (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint OR v.id = ANY(%(teams)s::bigint[])
             OR i.assigned_to_id = %(user)s::bigint) IS NOT TRUE) IS NOT TRUE
 """
 _WORDS = """
@@ -77,7 +80,7 @@ _SOURCES = {
         SELECT 'past' AS kind, at, 4 AS rank, id, kind AS channel, direction, author_name AS by, left(text, 500) AS text,
             false AS deleted, false AS barred, NULL::bigint AS interaction, ticket_id AS ticket, '' AS state,
             NULL::numeric AS amount
-        FROM crm_pastmessage WHERE customer_id = %(customer)s AND NOT %(none)s::boolean
+        FROM crm_pastmessage WHERE customer_id = %(customer)s AND %(past)s::boolean
             AND NOT (%(public)s::boolean AND audience <> 'public') AND (%(any)s::boolean OR kind = ANY(%(channels)s))
             AND at <= %(at)s AND (at, 4, id) < (%(at)s, %(rank)s::int, %(id)s::bigint)
     """,
@@ -86,15 +89,16 @@ _SOURCES = {
             CASE WHEN b.barred THEN '' ELSE t.subject END AS text, false AS deleted, b.barred, NULL::bigint AS interaction,
             t.id AS ticket, t.status AS state, NULL::numeric AS amount
         FROM crm_ticket t LEFT JOIN crm_team v ON v.id = t.team_id CROSS JOIN LATERAL (
-            SELECT %(none)s::boolean OR (%(all)s::boolean OR v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
-                    OR t.owner_id = %(user)s::bigint) IS NOT TRUE
-                OR (%(public)s::boolean AND NOT EXISTS (
-                    SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience = 'public')) AS barred
+            SELECT (%(all)s::boolean OR v.id = ANY(%(teams)s::bigint[]) OR (%(own)s::boolean AND t.owner_id = %(user)s::bigint)
+            OR (t.brand_id = ANY(%(brands)s::bigint[]) AND v.visibility IS DISTINCT FROM 'closed')
+            OR (%(by_role)s::boolean AND (v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
+                OR t.owner_id = %(user)s::bigint) AND NOT (%(public)s::boolean AND NOT EXISTS (
+                    SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience = 'public')))) IS NOT TRUE AS barred
         ) b
         WHERE t.customer_id = %(customer)s AND t.status <> 'folded' AND t.opened_at <= %(at)s
             AND (t.opened_at, 3, t.id) < (%(at)s, %(rank)s::int, %(id)s::bigint)
-            AND (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint
-                OR t.owner_id = %(user)s::bigint) IS NOT TRUE) IS NOT TRUE
+            AND (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint OR v.id = ANY(%(teams)s::bigint[])
+            OR t.owner_id = %(user)s::bigint) IS NOT TRUE) IS NOT TRUE
     """,
     "order": """
         SELECT 'order' AS kind, at, 2 AS rank, id, '' AS channel, '' AS direction, '' AS by, number || ' ' || currency AS text,
@@ -154,11 +158,7 @@ def of(
         _NEWEST.format(source=parts),
         {
             "customer": customer_id,
-            "user": user.pk,
-            "team": user.team_id,
-            "all": may(user, Permission.READ_WORK) and sees_everything(user),
-            "none": not may(user, Permission.READ_WORK),
-            "public": user.role == Role.MARKETING,
+            **reading(user),
             "any": not channels,
             "channels": sorted(channels),
             "at": at,

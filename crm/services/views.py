@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from crm.access import Permission, may, require
+from crm.access import Permission, may, require_somewhere
 from crm.choices import Sharing
 from crm.conditions import ConditionError
 from crm.errors import Conflict, InvalidInput, NotAllowed
@@ -25,7 +25,7 @@ def create(*, by: User, noun: str, **given: Any) -> SavedView:
     """Keep a view of a list."""
     if noun not in LISTINGS:
         raise InvalidInput("Of which list?", errors={"noun": f"is one of {', '.join(LISTINGS)}"})
-    require(by, LISTINGS[noun].read)
+    require_somewhere(by, LISTINGS[noun].read)
     if SavedView.objects.filter(owner=by, noun=noun).count() >= MOST:
         raise Conflict(f"At most {MOST} views of a list: delete one first.", code="too_many")
     return _kept(SavedView(noun=noun, owner=by), given, by, "view.created")
@@ -113,7 +113,7 @@ def counts(listing: Listing, *, by: User) -> dict[str, int | None]:
 
     None where it would take too long to know, or where the conditions fit the list no more.
     """
-    require(by, listing.read)
+    require_somewhere(by, listing.read)
     columns = listing.columns()
     wanted: dict[str, Any] = {one.name: one.where for one in listing.presets}
     kept = SavedView.objects.visible_to(by).filter(noun=listing.noun).order_by("place", "name")

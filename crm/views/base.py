@@ -16,7 +16,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.gzip import gzip_page
 
-from crm.access import Permission, require
+from crm.access import Permission, require_somewhere
 from crm.errors import DomainError, NotAllowed
 from crm.models import User
 
@@ -66,7 +66,7 @@ class Page(View):
             if any(isinstance(value, int) and value > BIGGEST_ID for value in kwargs.values()):
                 return refused(request, 404)
             if self.permission is not None:
-                require(request.user, self.permission)
+                require_somewhere(request.user, self.permission)
             return super().dispatch(request, *args, **kwargs)
         except DomainError as error:
             return refused(request, error.status, error.detail)

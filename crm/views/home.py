@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from crm.access import Permission, may
+from crm.access import Permission, may_somewhere
 from crm.choices import Role
 from crm.models import Ticket
 from crm.services import search
@@ -38,7 +38,11 @@ class Search(Page):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         number = _NUMBER.fullmatch(said(request, "q"))
-        if number and may(request.user, Permission.READ_WORK) and 1000 < int(number[1]) <= BIGGEST_ID:
+        if (
+            number
+            and may_somewhere(request.user, Permission.READ_WORK)
+            and 1000 < int(number[1]) <= BIGGEST_ID
+        ):
             pk = int(number[1]) - 1000
             if Ticket.objects.visible_to(request.user).filter(pk=pk).exists():
                 return redirect("ticket", pk=pk)

@@ -33,7 +33,7 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
     words = Message.objects.filter(interaction=interaction).select_related(
         "author", "identity", "macro_use__version__macro"
     )
-    can_reply = may(user, Permission.REPLY) and interaction.status == InteractionStatus.OPEN
+    can_reply = may(user, Permission.REPLY, interaction) and interaction.status == InteractionStatus.OPEN
     codes = list(Code.objects.filter(retired=False).order_by("label"))
     return {
         "interaction": interaction,

@@ -31,7 +31,7 @@ class TicketDetail(Page):
         contacts = _contacts(ticket, request.user)
         panels = panels_of([one["interaction"].pk for one in contacts], request.user)
         explained = [shown["explanation"] for shown in panels.values() if shown.get("explanation")]
-        editable = may(request.user, Permission.CLOSE)
+        editable = may(request.user, Permission.CLOSE, ticket)
         return {
             "ticket": ticket,
             "editable": editable,
@@ -71,7 +71,7 @@ def _contacts(ticket: Ticket, user: User) -> list[dict]:
     words = Message.objects.filter(interaction__in=found).select_related(
         "author", "identity", "macro_use__version__macro"
     )
-    if not may(user, Permission.NOTE):
+    if not may(user, Permission.NOTE, ticket):
         words = words.exclude(state="draft")
     grouped: dict[int, list[Message]] = {}
     for message in list(words.order_by("-at", "-pk")[:MESSAGES_SHOWN])[::-1]:

@@ -5,7 +5,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.access import Permission, require
+from crm.access import Permission, require_somewhere
 from crm.api.base import Door
 from crm.errors import NotFound
 from reports.models import Board
@@ -20,7 +20,7 @@ class BoardList(Door):
     @extend_schema(operation_id="boards_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """The boards there are."""
-        require(request.user, Permission.WATCH_BOARDS)
+        require_somewhere(request.user, Permission.WATCH_BOARDS)
         return Response({"results": boards.list_boards()})
 
 
@@ -32,7 +32,7 @@ class BoardDetail(Door):
     @extend_schema(operation_id="boards_retrieve", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, slug: str) -> Response:
         """The board now."""
-        require(request.user, Permission.WATCH_BOARDS)
+        require_somewhere(request.user, Permission.WATCH_BOARDS)
         if not Board.objects.filter(slug=slug).exists():
             raise NotFound("There is no such board.")
         return Response(boards.snapshot(slug, request.user))

@@ -1,12 +1,12 @@
 """Boards: one small snapshot of queues, agents and alerts; the only source of a tile, for page, REST and socket."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from crm import rows
-from crm.access import Permission, require, sees_everything
+from crm.access import EVERYWHERE, TEAMS, Permission, by_role, granted, require_somewhere, sees_everything
 from crm.choices import Role
 from crm.errors import NotFound
 from crm.models import User
@@ -14,13 +14,13 @@ from reports import metrics
 from reports.models import Board
 from routing.choices import Doing, PresenceState
 
-OPEN_TEAMS = "open"  # the key of readers who see all teams but the closed ones
+OPEN_TEAMS = "open"  # in a key: all teams but the closed ones are seen
 ITEMS_SHOWN = 5
 
 _SCOPE = """
 scope AS (
     SELECT q.id, q.slug, q.name, q.team_id, q.goal, q.targets, q.topics FROM routing_queue q JOIN crm_team t ON t.id = q.team_id
-    WHERE (%(team)s::bigint IS NULL OR q.team_id = %(team)s) AND (NOT %(open)s OR t.visibility <> 'closed')
+    WHERE %(all)s OR q.team_id = ANY(%(teams)s::bigint[]) OR (%(open)s AND t.visibility <> 'closed')
 )
 """
 
@@ -136,8 +136,8 @@ LEFT JOIN LATERAL (
     LEFT JOIN crm_interaction i ON i.id = w.interaction_id
     WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')
 ) held ON true
-WHERE u.is_active AND (a.chosen <> 'offline' OR a.load > 0) AND (%(team)s::bigint IS NULL OR u.team_id = %(team)s)
-    AND (NOT %(open)s OR t.id IS NULL OR t.visibility <> 'closed')
+WHERE u.is_active AND (a.chosen <> 'offline' OR a.load > 0) AND (%(all)s OR u.team_id = ANY(%(teams)s::bigint[])
+        OR (%(open)s AND (t.id IS NULL OR t.visibility <> 'closed')))
 ORDER BY name, a.id LIMIT 1000
 """
 
@@ -156,29 +156,33 @@ def list_boards() -> list[dict]:
     return list(Board.objects.order_by("title").values("slug", "title"))
 
 
-def scope_key(user: User) -> Hashable:
-    """Says whose boards are equal: everything, one team's, or everything but closed teams."""
-    if sees_everything(user):
+def scope_key(user: User) -> tuple | None:
+    """Says whose boards are equal: None for everything, else the teams' ids, and `OPEN_TEAMS` for all but closed ones."""
+    given = granted(user, Permission.WATCH_BOARDS)
+    watches = by_role(user, Permission.WATCH_BOARDS)
+    if EVERYWHERE in given or (watches and sees_everything(user)):
         return None
-    if user.role == Role.SUPERVISOR:
-        return user.team_id
-    return OPEN_TEAMS
+    teams = set(given.get(TEAMS, ()))
+    if watches and user.role == Role.SUPERVISOR:
+        teams.add(user.team_id)
+    return (*sorted(teams), *([OPEN_TEAMS] if watches and user.role != Role.SUPERVISOR else []))
 
 
 def snapshot(slug: str, user: User) -> dict:
     """A board as this user may see it."""
-    require(user, Permission.WATCH_BOARDS)
+    require_somewhere(user, Permission.WATCH_BOARDS)
     return snapshot_for(slug, scope_key(user))
 
 
-def snapshot_for(slug: str, key: Hashable) -> dict:
+def snapshot_for(slug: str, key: tuple | None) -> dict:
     """A board as everybody with this scope key sees it; a fixed number of statements, whatever waits."""
     board = Board.objects.filter(slug=slug).first()
     if board is None:
         raise NotFound("There is no such board.")
     scope = {
-        "team": key if isinstance(key, int) else None,
-        "open": key == OPEN_TEAMS,
+        "all": key is None,
+        "teams": [one for one in key or () if one != OPEN_TEAMS],
+        "open": OPEN_TEAMS in (key or ()),
         "families": list(board.families) or None,
         "short": metrics.SHORT_ABANDON_SECONDS,
     }
@@ -328,7 +332,7 @@ def _doing(row: dict, blocked: list) -> tuple[str, datetime, str]:
     return Doing.IDLE, since, row["chosen_reason"]
 
 
-def _alerts(found: list[dict], agents: list[dict], key: Hashable) -> list[dict]:
+def _alerts(found: list[dict], agents: list[dict], key: tuple | None) -> list[dict]:
     """What somebody should look at; an id stays the same as long as it is the same trouble."""
     alerts = []
     for row in found:
@@ -339,7 +343,7 @@ def _alerts(found: list[dict], agents: list[dict], key: Hashable) -> list[dict]:
         if agent["doing"] == Doing.NOT_RESPONDING:
             text = f"{agent['name']} is not responding ({agent['reason']})"
             alerts.append(_alert(f"agent:{agent['id']}", text, agent["since"]))
-    if key != OPEN_TEAMS:
+    if OPEN_TEAMS not in (key or ()):
         count, newest, oldest = rows.run(_QUARANTINE)[0]
         if count:
             text = f"{count} {'delivery' if count == 1 else 'deliveries'} in quarantine"

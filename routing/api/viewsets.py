@@ -2,14 +2,23 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.access import Permission, may, outside_closed, require
+from crm.access import (
+    Permission,
+    for_workers,
+    may,
+    may_somewhere,
+    outside_closed,
+    require,
+    require_somewhere,
+    work_filter,
+)
 from crm.api.base import Door, ScopedViewSet, number_in, shown_as
 from crm.errors import NotFound
 from crm.models import User
@@ -41,7 +50,7 @@ class _Shared(ScopedViewSet):
 
     def scoped(self) -> QuerySet:
         rows = self.queryset.all()
-        return rows if may(self.request.user, Permission.READ_WORK) else rows.none()
+        return for_workers(rows, self.request.user)
 
 
 class QueueViewSet(_Shared):
@@ -91,7 +100,7 @@ class AgentViewSet(ScopedViewSet):
             require(request.user, Permission.WORK)
             agent = presence.agent_of(request.user)
         else:
-            require(request.user, Permission.SUPERVISE)
+            require_somewhere(request.user, Permission.SUPERVISE)
             agent = self.find()
             if not presence.may_set(request.user, agent):
                 raise NotFound("There is no such agent in your team.")
@@ -161,9 +170,13 @@ class OfferViewSet(ScopedViewSet):
 
 
 def _assignments(rows: QuerySet, user) -> QuerySet:
+    seen = WorkItem.objects.visible_to(user)
     if may(user, Permission.SUPERVISE) or may(user, Permission.READ_DELIVERIES):
-        return rows.filter(work_item__in=WorkItem.objects.visible_to(user))
-    return rows.filter(agent__user=user)
+        return rows.filter(work_item__in=seen)
+    if not may_somewhere(user, Permission.SUPERVISE):
+        return rows.filter(agent__user=user)
+    over = seen.filter(work_filter(user, "interaction__", Permission.SUPERVISE))
+    return rows.filter(Q(agent__user=user) | Q(work_item__in=over))
 
 
 class AssignmentViewSet(ScopedViewSet):

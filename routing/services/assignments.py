@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from crm import rows
-from crm.access import Permission, may
+from crm.access import Permission, may_somewhere, work_filter
 from crm.bus import publish
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.events import InteractionClosed
@@ -246,7 +246,7 @@ def _end(
     if not ended:
         if not WorkItem.objects.visible_to(by).filter(pk=work_item_id).exists():
             raise NotFound("There is no such item, or it is not yours to see.")
-        if may(by, Permission.SUPERVISE):
+        if _supervises(by, work_item_id):
             ended = rows.kept(_END, {**given, "any": True})
     if not ended:
         if holder := _accepted_by(work_item_id):
@@ -255,6 +255,11 @@ def _end(
     item = rows.made(WorkItem, ended[0][_MOVED : _MOVED + len(WorkItem._meta.concrete_fields)])
     item.queue = rows.made(Queue, ended[0][-len(Queue._meta.concrete_fields) :])
     return ended[0][:_MOVED], item
+
+
+def _supervises(by: User, work_item_id: int) -> bool:
+    over = WorkItem.objects.filter(work_filter(by, "interaction__", Permission.SUPERVISE))
+    return may_somewhere(by, Permission.SUPERVISE) and over.filter(pk=work_item_id).exists()
 
 
 def _accepted_by(work_item_id: int) -> str | None:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import transaction
 
 from crm import rows
+from crm.access import EVERYWHERE, TEAMS, Permission, granted
 from crm.bus import publish
 from crm.choices import Role
 from crm.errors import InvalidInput, NotFound
@@ -120,4 +121,7 @@ def may_set(user: User, agent: Agent) -> bool:
     """Own presence, or that of an agent in the team one leads."""
     if user.pk == agent.user_id or user.role == Role.ADMINISTRATOR:
         return True
-    return user.role == Role.SUPERVISOR and (user.team_id is None or user.team_id == agent.user.team_id)
+    given, team = granted(user, Permission.SUPERVISE), agent.user.team_id
+    if EVERYWHERE in given or team in given.get(TEAMS, ()):
+        return True
+    return user.role == Role.SUPERVISOR and (user.team_id is None or user.team_id == team)

@@ -43,6 +43,8 @@ def api(method: str, path: str, own: str, foreign: str = "", *, scope: str = "",
     """A REST door: its scope follows from noun and method unless named."""
     noun = path.split("/")[0]
     scope = scope or f"{noun}:{'read' if method == 'GET' else 'write'}"
+    # A body may have a field that is called like a parameter of this function.
+    body = {name.removesuffix("_"): value for name, value in body.items()}
     return Door(method, f"/api/v1/{path}", own, foreign, scope, body, 401)
 
 
@@ -185,6 +187,18 @@ REST = [
     api("GET", "teams/{team}/", EVERYBODY, SEES_ALL),
     api("GET", "users/", EVERYBODY),
     api("GET", "users/{user}/", EVERYBODY, SEES_ALL),
+    api("PATCH", "users/{user}/", "200:A 403:SGMUC", "200:A 403:UC 404:SGM", role="agent"),
+    api("GET", "right-sets/", EVERYBODY, scope="rights:read"),
+    api("POST", "right-sets/", "201:A 403:SGMUC", scope="rights:write", name="Exporters", rights=["export"]),
+    api("GET", "right-sets/{right_set}/", "200:A 404:SGMUC", scope="rights:read"),
+    api("PATCH", "right-sets/{right_set}/", "200:A 404:SGMUC", scope="rights:write", note="for the year's end"),
+    api("GET", "grants/", EVERYBODY, scope="rights:read"),
+    api(
+        "POST", "grants/", "201:A 403:SGMUC", "201:A 403:SGMUC", scope="rights:write",
+        user="{user}", right_set="{right_set}", scope_="everywhere",
+    ),
+    api("GET", "grants/{grant}/", "200:A 404:SGMUC", scope="rights:read"),
+    api("POST", "grants/{grant}/take/", "200:A 404:SGMUC", scope="rights:write"),
     api("GET", "events/", "200:AUC 404:SGM", scope="events:read"),
     api("GET", "search/", EVERYBODY, scope="customers:read tickets:read messages:read"),
     api("GET", "desk/", "200:ASG 403:MUC", scope="desk"),
@@ -359,3 +373,21 @@ def cell(text: str) -> dict[str, str]:
     """`200:AS 403:G` as role letter to answer."""
     pairs = (part.split(":") for part in text.split())
     return {letter: answer for answer, letters in pairs for letter in letters}
+
+
+# What an agent gets at the things of a team in which he was given the agents' set, where it is not what their own agent gets:
+# what is shared among members, what somebody made himself, and what another one holds or was offered.
+WITHIN_SCOPE = {
+    **dict.fromkeys(
+        (
+            "GET /api/v1/views/{view}/", "PATCH /api/v1/views/{view}/", "POST /api/v1/views/{view}/remove/",
+            "GET /api/v1/bulks/{bulk}/", "GET /api/v1/bulks/{bulk}/rows/", "POST /api/v1/bulks/{bulk}/start/",
+            "POST /api/v1/bulks/{edit}/undo/", "GET /api/v1/offers/{offer}/", "POST /api/v1/offers/{offer}/accept/",
+            "POST /api/v1/offers/{offer}/decline/", "GET /api/v1/assignments/{assignment}/", "GET /bulks/{bulk}/",
+            "POST /bulks/{bulk}/",
+        ),
+        "404",
+    ),
+    "POST /api/v1/work-items/{held}/transfer/": "409",
+    "POST /api/v1/work-items/{held}/complete/": "409",
+}  # fmt: skip

@@ -11,10 +11,12 @@ from crm.models import (
     CustomField,
     Erasure,
     Export,
+    Grant,
     Interaction,
     LegalHold,
     Notice,
     RetentionPolicy,
+    RightSet,
     Tag,
     Ticket,
     User,
@@ -65,8 +67,11 @@ def _shared() -> dict[str, object]:
     Board.objects.get_or_create(slug="floor", defaults={"title": "Floor"})
     Board.objects.get_or_create(slug="social", defaults={"title": "Social"})
     channel = make.make_channel()
+    right_set = RightSet.objects.create(name="Importers", rights=["import"])
     return {
         "me": "me",
+        "right_set": right_set.pk,
+        "grant": Grant.objects.create(user=make.make_user(), role=Role.AUDITOR, scope="everywhere").pk,
         "board": "floor",
         "list": "tickets",
         "nothing": "nothing",

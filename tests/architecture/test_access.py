@@ -11,8 +11,9 @@ from django.core.cache import cache
 from django.test import Client
 
 from crm import asgi, intake
-from crm.choices import Role
-from crm.models import ApiToken, Channel
+from crm.choices import Role, Scope
+from crm.models import ApiToken, Channel, Team, User
+from crm.services import rights
 from crm.services.tokens import SCOPES
 from reports.services import demo
 from tests import factories as make
@@ -346,3 +347,33 @@ def test_each_role_gets_the_tables_answer_at_each_socket(running):
 
 def bearer_of(token: str) -> tuple[bytes, bytes]:
     return (b"authorization", f"Bearer {token}".encode())
+
+
+# --- Rights within a scope
+
+
+def test_a_set_within_a_scope_opens_each_door_there_and_none_elsewhere(centre):
+    """An agent of another team, with the agents' set in the foreign team: at its things he is told what its own are told."""
+    admin, theirs = centre.users["A"], Team.objects.get(pk=centre.foreign["team"])
+    guest = make.make_user(Role.AGENT, make.make_team(visibility="closed"))
+    make.make_agent(guest)
+    before, wrong = by_session(guest), []
+    doors = [door for door in table.HTTP if door.foreign]
+    for door in doors:
+        got = ask(before, door, centre.foreign).status_code
+        if str(got) != cell(door.foreign)["G"]:
+            wrong.append(f"without: {door}: {got}, not {cell(door.foreign)['G']}")
+    rights.give(guest, role=Role.AGENT, scope=Scope.TEAM, team=theirs, by=admin)
+    client, token = by_session(User.objects.get(pk=guest.pk)), make_token(guest)
+    for door in doors:
+        expected = table.WITHIN_SCOPE.get(str(door)) or cell(door.own)["G"]
+        answers = {"session": ask(client, door, centre.foreign)}
+        if door.path.startswith("/api/"):
+            answers["token"] = ask(Client(), door, centre.foreign, Authorization=f"Bearer {token}")
+        for way, answer in answers.items():
+            if str(answer.status_code) != expected:
+                wrong.append(f"by {way}: {door}: {answer.status_code}, not {expected}")
+        got = ask(client, door, centre.own).status_code
+        if str(got) != cell(door.foreign)["G"]:
+            wrong.append(f"outside: {door}: {got}, not {cell(door.foreign)['G']}")
+    assert "\n".join(wrong) == ""

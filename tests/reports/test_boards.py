@@ -172,7 +172,7 @@ def test_a_team_supervisor_sees_his_team_and_marketing_no_closed_team():
     assert queues["team"] == {our_queue.slug} and len(seen["team"]["agents"]) == 1
     assert queues["all"] == queues["auditor"] == {our_queue.slug, staff_queue.slug}
     assert queues["marketing"] == {our_queue.slug} and len(seen["marketing"]["agents"]) == 1
-    assert boards.scope_key(who["team"]) == ours.pk and boards.scope_key(who["all"]) is None
+    assert boards.scope_key(who["team"]) == (ours.pk,) and boards.scope_key(who["all"]) is None
     with pytest.raises(NotAllowed):
         boards.snapshot("floor", make.make_user())
 
@@ -182,7 +182,7 @@ def test_what_is_in_quarantine_is_an_alert_for_who_may_replay():
     assert [one["text"] for one in boards.snapshot_for("floor", None)["alerts"]] == [
         "1 delivery in quarantine"
     ]
-    assert boards.snapshot_for("floor", "open")["alerts"] == []
+    assert boards.snapshot_for("floor", (boards.OPEN_TEAMS,))["alerts"] == []
 
 
 def test_more_work_and_more_agents_cost_no_more_statements():
