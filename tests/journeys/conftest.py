@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.journeys.house import ARGS, House
+
+# What is expected comes; how soon is measured elsewhere. A crowded machine must not fail a journey and leave its work open.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
