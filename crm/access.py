@@ -135,7 +135,8 @@ class _Thing:
 
     def __init__(self, row: Any) -> None:
         while not hasattr(row, "team_id"):
-            row = row.interaction  # a message or a work item stands and falls with its contact
+            # A message or a work item stands and falls with its contact; work on a ticket alone, with that.
+            row = row.interaction if row.interaction_id else row.ticket
         self.row = row
         self.team = row.team
         self.brand = row.brand_id if hasattr(row, "brand_id") else row.channel.brand_id

@@ -15,7 +15,7 @@ from crm.access import Permission, may, may_somewhere, sees_everything
 from crm.hub import Person, Socket, hub
 from crm.models import ApiToken, Interaction, Message, User
 from crm.secrets import digest
-from crm.services import notices
+from crm.services import notices, viewing
 
 WHO = 4401
 NOT_YOURS = 4403
@@ -140,7 +140,10 @@ def _by_session(key: str) -> Person | None:
         store.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
     ):
         return None
-    return Person(user, session_key=key)
+    looking = viewing.standing(store.get(viewing.KEY), key, user.pk)
+    if looking is None:
+        return Person(user, session_key=key)
+    return Person(viewing.stand_in(looking), session_key=key, viewer=user, viewing=looking.pk)
 
 
 class ThreadConsumer(StreamConsumer):

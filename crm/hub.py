@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from crm import counters, live, rows
 from crm.models import ApiToken, User
-from crm.services import streams
+from crm.services import streams, viewing
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,8 @@ class Person:
     session_key: str = ""
     token_id: int | None = None
     scopes: tuple[str, ...] = ()
+    viewer: User | None = None  # the administrator who looks as `user`
+    viewing: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -164,7 +166,9 @@ class Hub:
 
     def beat(self, socket: Socket) -> None:
         """A heartbeat came; told to the apps above once a look, all in one statement."""
-        if socket.beats:
+        if (
+            socket.beats and socket.person.viewer is None
+        ):  # who looks as another is no sign of that one's life
             self._beats.add(socket.person.user.pk)
 
     def set_painter(self, topic: Hashable, paint: Callable[[], dict]) -> None:
@@ -401,7 +405,8 @@ def _standing(people: list[Person]) -> dict[int, int]:
     users = {
         row[0]: row[1:]
         for row in User.objects.filter(
-            pk__in={person.user.pk for person in people}, is_active=True
+            pk__in={user.pk for person in people for user in (person.user, person.viewer) if user},
+            is_active=True,
         ).values_list("pk", "password", "role", "team_id", "reach")
     }
     keys = {person.session_key for person in people if person.session_key}
@@ -417,18 +422,30 @@ def _standing(people: list[Person]) -> dict[int, int]:
             Q(expires_at=None) | Q(expires_at__gt=now), pk__in=token_ids, revoked_at=None
         ).values_list("pk", flat=True)
     )
-    return {id(person): _verdict(person, users.get(person.user.pk), alive, tokens) for person in people}
+    looking = viewing.by_session(keys) if keys else {}
+    return {
+        id(person): 4408
+        if looking.get(person.session_key, 0) != person.viewing
+        else max(_verdict(person, one, users.get(one.pk), alive, tokens) for one in _standing_for(person))
+        for person in people
+    }
 
 
-def _verdict(person: Person, known: tuple | None, alive: set[str], tokens: set[int]) -> int:
+def _standing_for(person: Person) -> list[User]:
+    """Whose rights must still stand: the person's, and of who looks as him his own."""
+    if person.viewer is None:
+        return [person.user]
+    return [person.viewer] if person.user.pk == person.viewer.pk else [person.viewer, person.user]
+
+
+def _verdict(person: Person, opened: User, known: tuple | None, alive: set[str], tokens: set[int]) -> int:
     """0, or the code to close with, for one person; `known` is password, role, team and reach as they are now."""
     over = (person.session_key and person.session_key not in alive) or (
         person.token_id and person.token_id not in tokens
     )
-    if over or known is None or known[0] != person.user.password:
+    if over or known is None or known[0] != opened.password:
         return 4401
-    opened = person.user.role, person.user.team_id, person.user.reach
-    return 4408 if known[1:] != opened else 0
+    return 4408 if known[1:] != (opened.role, opened.team_id, opened.reach) else 0
 
 
 hub = Hub()

@@ -264,6 +264,7 @@ nobody("crm.Team", "slug", "name", "visibility")
 nobody("crm.User", "password", "email", "name", "role", "alias", "reach")
 nobody("crm.RightSet", "name", "note", "rights")
 nobody("crm.Grant", "role", "scope")
+nobody("crm.Viewing", "session_key", "role")
 nobody("crm.ApiToken", "name", "digest", "scopes")
 nobody("crm.Tag", "slug", "name")
 # An organisation is no person. Where a company is one, its record is emptied by hand.

@@ -21,6 +21,7 @@ from crm.services import (
     slas,
     streams,
     tickets,
+    viewing,
 )
 
 SWEEP_SECONDS = 10
@@ -82,6 +83,7 @@ def read_in(import_id: int) -> None:
 def clocks() -> None:
     """Replay the clocks of tickets that moved, wake what slept long enough, and warn before promises are broken."""
     tickets.wake_due()
+    viewing.end_over()
     slas.refresh()
     slas.watch()
 

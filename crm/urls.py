@@ -16,8 +16,10 @@ from crm.views import (
     macros,
     merges,
     notices,
+    people,
     privacy,
     tickets,
+    viewing,
 )
 
 handler400 = "crm.views.base.bad_request"
@@ -52,6 +54,13 @@ pages = [
     path("notices/<int:pk>/", notices.NoticeOpen.as_view(), name="notice-open"),
     path("customers/<int:pk>/disclosure/", privacy.CustomerDisclosure.as_view(), name="customer-disclosure"),
     path("messages/<int:pk>/reveal/", privacy.MessageReveal.as_view(), name="message-reveal"),
+    path("people/", people.PeopleList.as_view(), name="people"),
+    path("people/<int:pk>/", people.PersonDetail.as_view(), name="person"),
+    path("rights/", people.Matrix.as_view(), name="rights"),
+    path("rights/new/", people.NewSet.as_view(), name="right-set-new"),
+    path("rights/<int:pk>/", people.SetDetail.as_view(), name="right-set"),
+    path("viewing/", viewing.Start.as_view(), name="viewing"),
+    path("viewing/end/", viewing.End.as_view(), name="viewing-end"),
     path("privacy/", privacy.Retention.as_view(), name="privacy"),
     path("bulks/", bulks.BulkList.as_view(), name="bulks"),
     path("bulks/<int:pk>/", bulks.BulkDetail.as_view(), name="bulk"),

@@ -16,7 +16,8 @@ class DeskConsumer(StreamConsumer):
     def admit(self, person: Person) -> Socket | None:
         if not may(person.user, Permission.WORK) or not Agent.objects.filter(user=person.user).exists():
             return None
-        presence.beat([person.user.pk], socket=True)
+        if person.viewer is None:
+            presence.beat([person.user.pk], socket=True)
         return self.make(person, stream=f"desk:{person.user.pk}", snapshot=lambda: desk.snapshot(person.user))
 
 

@@ -26,7 +26,7 @@ from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
 from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
-from crm.models.users import ApiToken, Grant, RightSet, Team, User
+from crm.models.users import ApiToken, Grant, RightSet, Team, User, Viewing
 
 __all__ = [
     "Activity",
@@ -75,6 +75,7 @@ __all__ = [
     "RetentionPolicy",
     "PastMessage",
     "Verification",
+    "Viewing",
     "SavedView",
     "SlaPolicy",
     "StatusName",

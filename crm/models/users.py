@@ -159,3 +159,26 @@ class Grant(models.Model):
         """The scope in words."""
         named = self.team or self.brand
         return f"{self.get_scope_display().lower()} {named}" if named else self.get_scope_display().lower()
+
+
+class Viewing(models.Model):
+    """An administrator looks at the product as others see it: as a person, a role or a set of rights. Read only, for a while."""
+
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    session_key = models.CharField(max_length=40)
+    person = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    role = models.CharField(max_length=16, choices=Role, blank=True)
+    right_set = models.ForeignKey(RightSet, null=True, on_delete=models.PROTECT, related_name="+")
+    team = models.ForeignKey(Team, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("session_key", name="viewing_once", condition=Q(ended_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        seen = str(self.person or self.right_set or self.get_role_display())
+        return f"{seen} in {self.team}" if self.team else seen

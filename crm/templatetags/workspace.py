@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from crm.access import Permission, may_somewhere
 from crm.choices import ChannelKind, MessageState, Role, Verdict
 
 register = template.Library()
@@ -54,8 +55,16 @@ PLACES = (
     ("/queues/", "Queues", "list", "q", EVERYBODY - {Role.MARKETING}),
     ("/boards/floor/", "Board", "layout-dashboard", "b", OVERSEERS),
     ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
+    ("/people/", "People and rights", "lock", "p", frozenset({Role.ADMINISTRATOR})),
     ("/admin/", "Administration", "settings", "a", frozenset({Role.ADMINISTRATOR})),
 )
+# Places that a right opens which was given beside the role.
+_OPENED_BY = {
+    "/boards/floor/": Permission.WATCH_BOARDS,
+    "/deliveries/": Permission.READ_DELIVERIES,
+    "/people/": Permission.CONFIGURE,
+    "/admin/": Permission.CONFIGURE,
+}
 DEMO_LOGINS = ("agent1@example.com", "agent2@example.com", "supervisor@example.com", "admin@example.com")
 # The administration by task: what it is called, and the models of each.
 TASKS = {
@@ -239,16 +248,20 @@ def short(value: float | None) -> str:
 def navigation(context: template.Context) -> list[dict[str, Any]]:
     """The places this person may go to, with the one he is at."""
     request = context.get("request")
-    role = getattr(getattr(request, "user", None), "role", None)
+    user = getattr(request, "user", None)
+    role = getattr(user, "role", None)
     here = getattr(request, "path", "")
     return [
         {"url": url, "label": label, "icon": name, "key": key, "here": _is_at(here, url)}
         for url, label, name, key, roles in PLACES
         if role in roles
+        or (url in _OPENED_BY and getattr(user, "reach", None) and may_somewhere(user, _OPENED_BY[url]))
     ]
 
 
 def _is_at(path: str, url: str) -> bool:
+    if url == "/people/":
+        return path.startswith(("/people/", "/rights/"))
     return path.startswith("/boards/" if url.startswith("/boards/") else url)
 
 

@@ -211,6 +211,7 @@ class WorkItemViewSet(ScopedViewSet):
         """Pull it: 409 `taken` with `holder` when somebody has it."""
         item = self.find()
         require(request.user, Permission.WORK)
+        require(request.user, Permission.REPLY, item)  # who may only read there takes nothing from there
         made = assignments.claim(item.pk, by=request.user)
         return Response(serializers.AssignmentSerializer(made).data, status=201)
 

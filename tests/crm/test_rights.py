@@ -183,6 +183,9 @@ def test_reading_elsewhere_does_not_let_one_act_there(admin, client):
     assert client.get(path, headers=headers).status_code == 200
     note = {"data": {"text": "Hello"}, "content_type": "application/json", "headers": headers}
     assert client.post(f"{path}notes/", **note).status_code == 403
+    item = make.make_work_item(contact, make.make_queue(theirs))
+    make.make_agent(agent)
+    assert client.post(f"/api/v1/work-items/{item.pk}/claim/", headers=headers).status_code == 403
     edit = {"data": {"subject": "Mine"}, "content_type": "application/json", "headers": headers}
     assert client.patch(f"/api/v1/tickets/{contact.ticket_id}/", **edit).status_code == 403
     given(agent, admin, ["note", "close"], scope=Scope.TEAM, team=theirs)
