@@ -392,6 +392,7 @@ class RetentionKind(TextChoices):
 
     CUSTOMERS = "customers", "Customers without any contact"
     MESSAGES = "messages", "Words of closed contacts"
+    PAST = "past", "Imported words of the past"
     MENTIONS = "mentions", "Words of posts that need nothing"
     DELIVERIES = "deliveries", "Raw deliveries that are done"
     QUARANTINE = "quarantine", "Raw deliveries in the quarantine"

@@ -117,6 +117,9 @@ keeps("crm.Customer_tags", Kept(noun="tags of the customer", of=_OF_CUSTOMER, by
 keeps("crm.Merge", Kept(
     noun="merges", of="t.survivor_id = ANY(%(customers)s) OR t.merged_id = ANY(%(customers)s)", words={"fields": NO_OBJECT},
 ))  # fmt: skip
+keeps("crm.Apart", Kept(
+    noun="people it is not", of="t.one_id = ANY(%(customers)s) OR t.other_id = ANY(%(customers)s)", words={},
+))  # fmt: skip
 keeps("crm.SlaPolicy", Kept(
     noun="targets of the customer", of=_OF_CUSTOMER, words={"name": STAND_IN, "slug": STAND_IN},
     plain=("channel_kind", "priority"),

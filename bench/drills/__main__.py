@@ -13,9 +13,9 @@ from bench.drills.log import Log
 from bench.scene import Scene, build
 from bench.stack import BenchError, running
 
-DRILLS = ("races", "resume", "kills", "erasures")
-SMALL = {"items": 400, "kills": 1, "rounds": 2, "seconds": 2.0, "people": 20}
-FULL = {"items": 10_000, "kills": 5, "rounds": 20, "seconds": 30.0, "people": 1_000}
+DRILLS = ("races", "resume", "kills", "erasures", "tickets")
+SMALL = {"items": 400, "kills": 1, "rounds": 2, "seconds": 2.0, "people": 20, "races": 60}
+FULL = {"items": 10_000, "kills": 5, "rounds": 20, "seconds": 30.0, "people": 1_000, "races": 500}
 AGENTS = 50
 CAPACITY = 9  # units: three items of a social channel
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="races: rounds of four routers")
     parser.add_argument("--seconds", type=float, help="resume: how long the socket is cut")
     parser.add_argument("--people", type=int, help="erasures: how many are erased; as many stay")
+    parser.add_argument("--races", type=int, help="tickets: how many races")
     parser.add_argument("--small", action="store_true", help="the short form that the tests run")
     parser.add_argument("--out", type=Path, help="where the JSON of all drills of this run goes too")
     options = parser.parse_args()

@@ -44,6 +44,7 @@ from crm.services import merges, timeline
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
+FIRST_NUMBER = 1000  # tickets are numbered from here
 
 
 class ColleagueRef(serializers.PrimaryKeyRelatedField):
@@ -170,6 +171,13 @@ class MergeInput(serializers.Serializer):
         return attrs
 
 
+class ApartInput(serializers.Serializer):
+    """Another customer, and whether it is somebody else; false takes that back."""
+
+    other = serializers.IntegerField(min_value=1)
+    apart = serializers.BooleanField(default=True)
+
+
 class InteractionSerializer(serializers.ModelSerializer):
     channel = SlugRef()
     kind = serializers.CharField(source="channel.kind", read_only=True)
@@ -209,7 +217,7 @@ class TicketSerializer(serializers.ModelSerializer):
         fields = [
             "id", "number", "customer", "brand", "subject", "status", "topic", "team", "owner", "continues", "folded_into",
             "promised_by", "promise", "opened_at", "updated_at", "due_at", "solved_at", "kind", "priority", "priority_reason",
-            "status_name", "snoozed_until", "next_due_at", "tags", "fields",
+            "status_name", "snoozed_until", "snoozed_for", "next_due_at", "tags", "fields",
         ]  # fmt: skip
 
 
@@ -385,9 +393,15 @@ class TicketInput(serializers.Serializer):
 
 
 class OtherTicketInput(serializers.Serializer):
-    """Another ticket, by id."""
+    """Another ticket, by id or by the number that people say."""
 
-    other = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    other = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    number = serializers.IntegerField(min_value=FIRST_NUMBER + 1, max_value=2**63 - 1, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("other" in attrs) == ("number" in attrs):
+            raise serializers.ValidationError({"other": ["give either other or number"]})
+        return attrs if "other" in attrs else {**attrs, "other": attrs["number"] - FIRST_NUMBER}
 
 
 class LinkInput(OtherTicketInput):
@@ -402,7 +416,20 @@ class SplitInput(serializers.Serializer):
 
 
 class SnoozeInput(serializers.Serializer):
-    until = serializers.DateTimeField()
+    """Until a time, until another ticket (by its number) is over, or both: whichever comes first."""
+
+    until = serializers.DateTimeField(required=False, allow_null=True)
+    after = serializers.IntegerField(
+        min_value=FIRST_NUMBER + 1,
+        max_value=2**63 - 1,
+        required=False,
+        allow_null=True,
+        help_text="A ticket's number.",
+    )
+
+
+class SolvedSerializer(serializers.Serializer):
+    solved = serializers.IntegerField(help_text="How many were not over yet.")
 
 
 class PauseInput(serializers.Serializer):

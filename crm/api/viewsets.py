@@ -165,6 +165,17 @@ class CustomerViewSet(ScopedViewSet):
         data = serializers.MergeSerializer(step).data
         return Response(data, status=201, headers={"Location": f"/api/v1/merges/{step.pk}/"})
 
+    @extend_schema(request=serializers.ApartInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def apart(self, request: Request, pk: str) -> Response:
+        """Say that another customer is not this person, so that nobody is asked again; `apart` false takes it back."""
+        customer = self.find()
+        require(request.user, Permission.MERGE)
+        given = self.read_body(serializers.ApartInput)
+        other = find_by(self.get_queryset(), str(given["other"]))
+        (matches.tell_apart if given["apart"] else matches.ask_again)(customer, other, by=request.user)
+        return Response(status=204)
+
 
 class MergeViewSet(ScopedViewSet):
     """Customers that were found to be one person."""
@@ -374,10 +385,23 @@ class TicketViewSet(ScopedViewSet):
     @extend_schema(request=serializers.SnoozeInput, responses=serializers.TicketSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def snooze(self, request: Request, pk: str) -> Response:
-        """Out of the way until a time, or until the customer writes."""
+        """Out of the way until a time, until another ticket is over, or until the customer writes."""
         ticket = self._workable()
-        tickets.snooze(ticket, until=self.read_body(serializers.SnoozeInput)["until"], by=request.user)
+        given = self.read_body(serializers.SnoozeInput)
+        number = given.get("after")
+        after = (
+            find(Ticket.objects.visible_to(request.user), pk=number - serializers.FIRST_NUMBER)
+            if number
+            else None
+        )
+        tickets.snooze(ticket, until=given.get("until"), after=after, by=request.user)
         return self.shown(self.find())
+
+    @extend_schema(request=None, responses=serializers.SolvedSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[], url_path="solve-caused")
+    def solve_caused(self, request: Request, pk: str) -> Response:
+        """Solve this incident and every ticket that it caused and that is not over."""
+        return Response({"solved": tickets.solve_caused(self._workable(), by=request.user)})
 
     @extend_schema(request=None, responses=serializers.TicketSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

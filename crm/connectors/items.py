@@ -8,6 +8,9 @@ from typing import Any
 import orjson
 
 from crm.choices import PUBLIC_KINDS, Audience, Event, ItemKind
+from crm.phones import e164
+
+_BY_NUMBER = {ItemKind.CALL, ItemKind.SMS}  # whose author is known by his number
 
 MAX_ID = 255
 MAX_TEXT = 200_000
@@ -205,7 +208,10 @@ def _fill_author(item: Item, author: dict, read: _Reader) -> None:
     item.handle = read.text(author, "handle", MAX_NAME, prefix="author.")
     item.name = read.text(author, "name", MAX_NAME, prefix="author.")
     item.email = read.text(author, "email", 320, prefix="author.")
-    item.phone = read.text(author, "phone", 60, prefix="author.")
+    said = read.text(author, "phone", 60, prefix="author.")
+    item.phone = e164(said)
+    if item.phone != said and not item.handle and item.kind in _BY_NUMBER:
+        item.handle = said  # as it was given, beside the number
     item.followers = read.number(author, "followers", "author.")
     item.verified = read.flag(author, "verified", "author.")
 

@@ -10,7 +10,7 @@ from crm.models.idempotency import IdempotencyKey
 from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
 from crm.models.macros import Macro, MacroUse, MacroVersion
-from crm.models.merges import Merge, MovedRow
+from crm.models.merges import Apart, Merge, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
 from crm.models.privacy import (
@@ -29,6 +29,7 @@ from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, T
 from crm.models.users import ApiToken, Grant, RightSet, Team, User, Viewing
 
 __all__ = [
+    "Apart",
     "Activity",
     "ApiToken",
     "AuditHead",

@@ -37,6 +37,20 @@ class Merge(models.Model):
         return f"{self.merged_id} into {self.survivor_id}"
 
 
+class Apart(models.Model):
+    """Two customers of whom somebody said that they are not one person: they are not suggested any more."""
+
+    one = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    other = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "not the same person"
+        verbose_name_plural = "not the same person"
+        constraints = [models.UniqueConstraint(fields=["one", "other"], name="apart_once")]
+
+
 class MovedRow(models.Model):
     """A row that belonged to the merged customer, by its table and id."""
 

@@ -48,6 +48,15 @@ class Ticket(models.Model):
     )
     followers = models.ManyToManyField(User, blank=True, related_name="followed_tickets")
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    snoozed_for = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text="It wakes when this one is over, if that comes before the time.",
+    )
     promised_by = models.DateTimeField(null=True, blank=True)
     promise = models.TextField(blank=True)
     opened_at = models.DateTimeField(db_default=Now())
@@ -88,6 +97,7 @@ class Ticket(models.Model):
             models.Index(
                 "id", name="ticket_unclocked", condition=~Q(clocked_at=F("updated_at")) | Q(clocked_at=None)
             ),
+            models.Index("snoozed_for", name="ticket_snoozed_for", condition=Q(snoozed_for__isnull=False)),
             models.Index("snoozed_until", name="ticket_snoozed", condition=Q(snoozed_until__isnull=False)),
             GinIndex(OpClass(Upper("subject"), "gin_trgm_ops"), name="ticket_subject_parts"),
         ]

@@ -59,9 +59,9 @@ def verify() -> dict:
     key, broken, problems = _key(), 0, []
     expected, previous = 1, ""
     for line in _walk():
-        for problem in _wrong(key, line, expected, previous):
-            broken += line["seq"] - expected if problem.startswith("missing") else 1
-            problems.append({"seq": line["seq"], "id": line["id"], "problem": problem})
+        wrong = list(_wrong(key, line, expected, previous))
+        broken += max(0, line["seq"] - expected) + any(not one.startswith("missing") for one in wrong)
+        problems += [{"seq": line["seq"], "id": line["id"], "problem": one} for one in wrong]
         expected, previous = line["seq"] + 1, line["seal"]
     head = rows.run("SELECT seq, seal FROM crm_audithead WHERE id = 1")
     if tail := _tail(key, head, expected - 1, previous):
@@ -156,13 +156,13 @@ def _walk() -> Iterator[dict]:
 
 
 def _wrong(key: bytes, line: dict, expected: int, previous: str) -> Iterator[str]:
-    right = _seal(key, line["seq"], previous, line)
-    if not hmac.compare_digest(right[:HALF], line["seal"][:HALF]):
+    own = line["seal"][:HALF]
+    if not hmac.compare_digest(_own(key, line["seq"], line), own):
         yield "is not what was sealed"
     if line["seq"] > expected:
         # What it was chained to is gone; its own half of the seal was checked all the same.
         yield f"missing before it: {line['seq'] - expected}"
-    elif not hmac.compare_digest(right[HALF:], line["seal"][HALF:]):
+    elif not hmac.compare_digest(_chained(key, previous, own), line["seal"][HALF:]):
         yield "does not follow the line before it"
 
 
@@ -182,7 +182,11 @@ def _key() -> bytes:
 def _seal(key: bytes, seq: int, previous: str, line: dict) -> str:
     """Two halves: over the line itself, and over that and the seal before it."""
     own = _own(key, seq, line)
-    return own + hmac.new(key, f"{previous}:{own}".encode(), sha256).hexdigest()
+    return own + _chained(key, previous, own)
+
+
+def _chained(key: bytes, previous: str, own: str) -> str:
+    return hmac.new(key, f"{previous}:{own}".encode(), sha256).hexdigest()
 
 
 def _own(key: bytes, seq: int, line: dict) -> str:

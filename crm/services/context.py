@@ -17,6 +17,7 @@ from crm.models import User
 HISTORY = 10  # lines shown
 CONTACTS = 10  # newest contacts looked at; each holds at least one of the newest lines
 CURRENCY = "€"
+AGENTS = 3  # of us who spoke last
 MONTH_MOST = 100  # counting stops here, so that a card costs the same for everybody
 SOLVED = ("solved", "resolved")  # how codes of a good end begin
 UNSOLVED = {"unsolved", "not_solved", "no_solution", "rejected", "lost", "abandoned", "customer_left"}
@@ -199,6 +200,7 @@ def _card(row: dict, parts: dict[str, object]) -> dict:
         "history": history,
         "value": _value(customer),
         "sentiment": _sentiment(contacts),
+        "agents": _agents(contacts),
         "playbook": None,
     } | parts
 
@@ -256,6 +258,16 @@ def _sentiment(contacts: list[dict]) -> dict:
     return {"now": tones[0] if tones else None, "trend": tones[:HISTORY][::-1]}
 
 
+def _agents(contacts: list[dict]) -> list[dict]:
+    """Who of us spoke with the customer last, each once, newest first."""
+    found: dict[str, dict] = {}
+    for answer in sorted(
+        (one for one in map(_answer, contacts) if one and one["by"]), key=lambda one: one["at"], reverse=True
+    ):
+        found.setdefault(answer["by"], answer)
+    return list(found.values())[:AGENTS]
+
+
 def _talked(contacts: list[dict], now: datetime) -> dict:
     """Whether one of us has answered, who, where and when: the newest answer counts."""
     answers = [_answer(contact) for contact in contacts]
@@ -298,23 +310,36 @@ def _got(contacts: list[dict], tickets: list[dict], now: datetime) -> dict:
     if owed:
         oldest = owed[-1]
         if oldest["promised_by"]:
-            return {"yes": False, "text": f"Not yet: {_promise(oldest, now)}"}
+            return {"yes": False, "text": f"Not yet: {_promise(oldest, now)}", "ticket": oldest["id"]}
         return {
             "yes": False,
             "text": f"Not yet: #{oldest['number']} is open since {ago(oldest['opened_at'], now)}.",
+            "ticket": oldest["id"],
         }
     if ended is None:
-        return {"yes": None, "text": "Nothing has ended yet."}
+        return {"yes": None, "text": "Nothing has ended yet.", "ticket": None}
     how, code = _outcome(ended), ended["outcome"].replace("-", "_")
     when = ago(ended["closed_at"], now)
     if code in UNSOLVED:
-        return {"yes": False, "text": f"No: the last contact ended {how}, {when}."}
+        return {
+            "yes": False,
+            "text": f"No: the last contact ended {how}, {when}.",
+            "ticket": ended["ticket_id"],
+        }
     if ended["ticket_status"] not in (TicketStatus.SOLVED, TicketStatus.CLOSED):
-        return {"yes": None, "text": f"The last contact ended {how}; its ticket is open again."}
+        return {
+            "yes": None,
+            "text": f"The last contact ended {how}; its ticket is open again.",
+            "ticket": ended["ticket_id"],
+        }
     if not code or code.startswith(SOLVED):
-        return {"yes": True, "text": f"Yes: the last contact ended {how}, {when}."}
+        return {
+            "yes": True,
+            "text": f"Yes: the last contact ended {how}, {when}.",
+            "ticket": ended["ticket_id"],
+        }
     # Passed on, no reply any more: the ticket is closed, but nobody says that it helped.
-    return {"yes": None, "text": f"The last contact ended {how}, {when}."}
+    return {"yes": None, "text": f"The last contact ended {how}, {when}.", "ticket": ended["ticket_id"]}
 
 
 def _outcome(contact: dict) -> str:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from crm import rows
@@ -18,7 +19,7 @@ from crm.choices import ChannelKind
 from crm.errors import Conflict
 from crm.matching import Person, Population, Reason, Role, people
 from crm.matching.nicknames import also_called
-from crm.models import Customer, Identity, Merge
+from crm.models import Activity, Apart, Customer, Identity, Merge, User
 from crm.services import merges
 
 LIKELY = 0.2  # chance from which on a person is asked
@@ -82,6 +83,39 @@ def suggestions(customer: Customer) -> list[Suggestion]:
         if weighed.score >= LIKELY and other.pk not in parted:
             found.append(Suggestion(other, weighed.score, weighed.reasons))
     return sorted(found, key=lambda one: (-one.score, one.customer.pk))[:MOST]
+
+
+def tell_apart(customer: Customer, other: Customer, *, by: User) -> None:
+    """Keep that these two are not one person: neither is suggested to the other, nor merged by itself, until taken back."""
+    if customer.pk == other.pk:
+        raise Conflict("That is the same customer.", code="same_customer")
+    with transaction.atomic():
+        made = 0
+        for one, second in ((customer, other), (other, customer)):
+            made += Apart.objects.get_or_create(one=one, other=second, defaults={"by": by})[1]
+        if made:
+            _record("customer.told_apart", customer, other, by)
+
+
+def ask_again(customer: Customer, other: Customer, *, by: User) -> None:
+    """Take back that these two are not one person."""
+    with transaction.atomic():
+        said = Apart.objects.filter(one__in=(customer, other), other__in=(customer, other))
+        if said.delete()[0]:
+            _record("customer.asked_again", customer, other, by)
+
+
+def told_apart(customer: Customer) -> list[Customer]:
+    """Of whom somebody said that they are not this person, newest first."""
+    said = Apart.objects.filter(one=customer).exclude(other=customer).select_related("other").order_by("-pk")
+    return [one.other for one in said[:_EACH]]
+
+
+def _record(verb: str, customer: Customer, other: Customer, by: User) -> None:
+    Activity.objects.bulk_create(
+        Activity(actor=by, verb=verb, customer=one, data={"other": second.pk})
+        for one, second in ((customer, other), (other, customer))
+    )
 
 
 def settle(customer: Customer) -> Merge | None:
@@ -163,9 +197,10 @@ def _by_name(name: str) -> set[int]:
 
 
 def _parted(customer: Customer) -> set[int]:
-    """Whom people have said to be somebody else, by undoing a merge."""
+    """Whom people have said to be somebody else, in so many words or by undoing a merge."""
     undone = Merge.objects.exclude(undone_at=None)
     return {
         *undone.filter(survivor=customer).values_list("merged", flat=True),
         *undone.filter(merged=customer).values_list("survivor", flat=True),
+        *Apart.objects.filter(one=customer).values_list("other", flat=True),
     }

@@ -11,14 +11,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.db import OperationalError, models, transaction
+from django.db import models, transaction
 
 from crm import events, rows
 from crm.bus import publish
 from crm.choices import ErasureState
 from crm.errors import Conflict, InvalidInput, NotFound
-from crm.models import Activity, Customer, Erasure, Merge, MovedRow, Ticket, TicketMerge, User
+from crm.models import Activity, Customer, Erasure, Merge, MovedRow, Ticket, User
 from crm.services import interactions, streams, tickets
+from crm.services.retries import steadily
 
 # What of two customers may differ, and whom a merge asks about.
 FIELDS = (
@@ -32,17 +33,19 @@ FIELDS = (
     "preferred_channel",
     "note",
 )
-_TRIES = 3  # a deadlock's victim tries again
-_RETRIED = {"40P01", "40001"}
 _FIRST = (
     "crm_identity",
     "crm_interaction",
     "crm_ticket",
 )  # moved in this order, as others lock them; the rest by name
 
-_MIXED = """
-SELECT t.id FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id
-WHERE i.customer_id = ANY(%s) AND t.customer_id <> i.customer_id GROUP BY t.id ORDER BY t.id
+# The merged ticket of a standing merge by which a contact came onto another person's ticket, the smallest merge first: of
+# merges in a chain the one that brought it.
+_CROSSING = """
+SELECT s.merged_id FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id
+JOIN crm_ticketmerge s ON s.undone_at IS NULL AND s.interaction_ids @> to_jsonb(i.id)
+WHERE i.customer_id = ANY(%s) AND t.customer_id <> i.customer_id
+ORDER BY jsonb_array_length(s.interaction_ids), s.id DESC LIMIT 1
 """
 # A ticket on which two persons' contacts remain becomes two: the copy continues it.
 _COPIES = """
@@ -167,7 +170,7 @@ def merge(
         raise InvalidInput("No such field.", errors={"take": f"holds {', '.join(sorted(unknown))}"})
     if survivor.pk == other.pk:
         raise Conflict("A customer cannot be merged into itself.", code="same_customer")
-    return _steadily(lambda: _merge(survivor.pk, other.pk, by, set(take), score))
+    return steadily(lambda: _merge(survivor.pk, other.pk, by, set(take), score))
 
 
 def _merge(survivor_id: int, other_id: int, by: User | None, take: set[str], score: float | None) -> Merge:
@@ -270,7 +273,7 @@ def _clocks_again(customer_id: int) -> None:
 
 def undo(step: Merge, *, by: User | None) -> Merge:
     """Part two customers again: what moved goes back, and what came since goes with its identity. Raises Conflict twice."""
-    return _steadily(lambda: _undo(step.pk, by))
+    return steadily(lambda: _undo(step.pk, by))
 
 
 def _undo(step_id: int, by: User | None) -> Merge:
@@ -285,7 +288,7 @@ def _undo(step_id: int, by: User | None) -> Merge:
             _move_back(link, step, holder.pk)
         _forget(step)
         _follow_identities(holder.pk, other.pk)
-        _part_tickets([holder.pk, other.pk], by)
+        _part_tickets(holder.pk, other.pk, by)
         _restore(survivor, step.fields)
         other.merged_into = None
         other.save(update_fields=["merged_into"])
@@ -322,7 +325,7 @@ def _forget(step: Merge) -> None:
 
 
 def _follow_identities(holder_id: int, other_id: int) -> None:
-    """Contacts belong to whom their identity belongs; a ticket goes with its contacts when all of them go."""
+    """Contacts belong to whom their identity belongs, and tickets follow them."""
     rows.run(
         "UPDATE crm_interaction i SET customer_id = y.customer_id FROM crm_identity y "
         "WHERE y.id = i.identity_id AND y.customer_id = ANY(%s) AND i.customer_id <> y.customer_id",
@@ -333,6 +336,11 @@ def _follow_identities(holder_id: int, other_id: int) -> None:
         "WHERE c.id = ANY(%s) AND y.id = c.preferred_identity_id AND y.customer_id <> c.id",
         ([holder_id, other_id],),
     )
+    _follow_contacts(holder_id, other_id)
+
+
+def _follow_contacts(holder_id: int, other_id: int) -> None:
+    """A ticket goes with its contacts when all of them go."""
     for mine, theirs in ((other_id, holder_id), (holder_id, other_id)):
         rows.run(
             """
@@ -344,22 +352,13 @@ def _follow_identities(holder_id: int, other_id: int) -> None:
         )
 
 
-def _part_tickets(customers: list[int], by: User | None) -> None:
+def _part_tickets(holder_id: int, other_id: int, by: User | None) -> None:
     """Tickets that were merged across the two are unmerged; what is still mixed gets a ticket of its own."""
-    mixed = [row[0] for row in rows.run(_MIXED, (customers,))]
-    while mixed:
-        step = (
-            TicketMerge.objects.filter(undone_at=None, survivor_id__in=mixed)
-            .exclude(merged__customer_id=models.F("survivor__customer_id"))
-            .select_related("merged")
-            .order_by("-pk")
-            .first()
-        )
-        if step is None:
-            break
-        tickets.unmerge(step.merged, by=by)
-        mixed = [row[0] for row in rows.run(_MIXED, (customers,))]
-    for ticket_id, customer_id, is_open, contacts in rows.run(_COPIES, (customers,)):
+    both = [holder_id, other_id]
+    while crossing := rows.run(_CROSSING, (both,)):
+        tickets.unmerge(Ticket(pk=crossing[0][0]), by=by)
+        _follow_contacts(holder_id, other_id)
+    for ticket_id, customer_id, is_open, contacts in rows.run(_COPIES, (both,)):
         _copy(ticket_id, customer_id, is_open, contacts)
 
 
@@ -412,15 +411,3 @@ def _say(step: Merge, gained_by: int, kind: str) -> None:
 
 def _now() -> datetime:
     return rows.run("SELECT now()")[0][0]
-
-
-def _steadily(act) -> Merge:
-    """Do it, again when it was a deadlock's victim; inside somebody's transaction only once."""
-    for tried in range(1, _TRIES + 1):
-        try:
-            return act()
-        except OperationalError as error:
-            state = getattr(error.__cause__, "sqlstate", "")
-            if state not in _RETRIED or tried == _TRIES or transaction.get_connection().in_atomic_block:
-                raise
-    raise AssertionError("unreachable")

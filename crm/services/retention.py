@@ -73,6 +73,19 @@ register(
         "UPDATE crm_message SET text = '', title = '', media = '[]', versions = '[]', sentiment_words = '[]' WHERE id = ANY(%s)",
     ),
 )
+register(
+    RetentionKind.PAST.value,
+    Kind(
+        """
+        SELECT p.id FROM crm_pastmessage p LEFT JOIN crm_ticket t ON t.id = p.ticket_id
+        WHERE p.at < %(before)s AND (p.text <> '' OR p.title <> '')
+        AND (t.id IS NULL OR t.status IN ('solved', 'closed', 'folded'))
+        AND (%(brand)s::bigint IS NULL OR t.brand_id = %(brand)s)
+        AND p.customer_id NOT IN (SELECT id FROM held) AND p.id > %(after)s ORDER BY p.id LIMIT %(limit)s
+        """,
+        "UPDATE crm_pastmessage SET text = '', title = '', author_name = '' WHERE id = ANY(%s)",
+    ),
+)
 _RAW = f"""
 SELECT d.id FROM crm_delivery d JOIN crm_channel h ON h.id = d.channel_id LEFT JOIN crm_interaction i ON i.id = d.interaction_id
 WHERE d.state = 'STATE' AND d.received_at < %(before)s AND d.raw <> '' AND {_BRAND}

@@ -59,6 +59,11 @@ SELECT ticket_id, at, what, cause FROM (
     AND (a.verb <> 'interaction.closed' OR NOT EXISTS (
         SELECT 1 FROM crm_interaction o WHERE o.ticket_id = a.ticket_id AND o.id <> a.interaction_id
         AND o.folded_into_id IS NULL AND o.opened_at < a.at AND (o.closed_at IS NULL OR o.closed_at > a.at)))
+    UNION ALL
+    SELECT t.id, t.solved_at, 'solved', 'solved before it came here', 0 FROM crm_ticket t
+    WHERE t.id = ANY(%(ids)s) AND t.solved_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM crm_activity a WHERE a.ticket_id = t.id
+        AND (a.verb = 'interaction.closed' OR (a.verb = 'ticket.edited' AND a.data->'fields' ? 'status')))
 ) e ORDER BY ticket_id, at, id
 """
 
@@ -88,7 +93,7 @@ WITH chosen AS MATERIALIZED (
 )
 UPDATE crm_ticketclock c SET warned_at = statement_timestamp() FROM crm_ticket t, chosen
 WHERE t.id = c.ticket_id AND c.id = chosen.id
-RETURNING c.ticket_id, c.kind, c.due_at, t.owner_id
+RETURNING c.ticket_id, c.kind, c.due_at
 """
 _BREACH = """
 WITH chosen AS MATERIALIZED (
@@ -97,7 +102,14 @@ WITH chosen AS MATERIALIZED (
 )
 UPDATE crm_ticketclock c SET state = 'breached', told_at = statement_timestamp() FROM crm_ticket t, chosen
 WHERE t.id = c.ticket_id AND c.id = chosen.id
-RETURNING c.ticket_id, c.kind, c.due_at, t.owner_id
+RETURNING c.ticket_id, c.kind, c.due_at
+"""
+# Who hears of a ticket: its owner, who holds its open contacts, and who follows it.
+_HEARERS = """
+SELECT id, owner_id FROM crm_ticket WHERE id = ANY(%(ids)s) AND owner_id IS NOT NULL
+UNION SELECT ticket_id, assigned_to_id FROM crm_interaction
+WHERE ticket_id = ANY(%(ids)s) AND status = 'open' AND assigned_to_id IS NOT NULL
+UNION SELECT ticket_id, user_id FROM crm_ticket_followers WHERE ticket_id = ANY(%(ids)s) ORDER BY 1, 2
 """
 
 _WORDS = {
@@ -290,24 +302,33 @@ def _warn_at(clock: Clock, policy: SlaPolicy) -> datetime | None:
 
 
 def watch(limit: int = BATCH) -> int:
-    """Warn owners before a breach and tell of breaches, each once; returns how many were told."""
+    """Warn whose ticket it is before a breach and tell of breaches, each once; returns of how many was told.
+
+    Told are its owner, who holds its contacts, and who follows it.
+    """
     with transaction.atomic():
         warned = rows.run(_WARN, (limit,))
         broken = rows.run(_BREACH, (limit,))
         tellings: list[streams.Telling] = []
+        hearers = _hearers(sorted({row[0] for row in [*warned, *broken]}))
         for verb, found in (("sla.warning", warned), ("sla.breached", broken)):
             activities.record_many(
-                verb, [(ticket, {"kind": kind, "due": due}) for ticket, kind, due, _ in found]
+                verb, [(ticket, {"kind": kind, "due": due}) for ticket, kind, due in found]
             )
-            for ticket, kind, _, owner in found:
+            for ticket, kind, _ in found:
+                alert = {"text": _alert(verb, ticket, kind), "ticket": ticket}
                 tellings.append((streams.EVENTS, verb, {"ticket": ticket, "kind": kind}))
-                if owner:
-                    tellings.append(
-                        (f"desk:{owner}", "alert", {"text": _alert(verb, ticket, kind), "ticket": ticket})
-                    )
+                tellings += [(f"desk:{user}", "alert", alert) for user in hearers.get(ticket, ())]
         if tellings:
             interactions.tell(tellings)
     return len(warned) + len(broken)
+
+
+def _hearers(ticket_ids: list[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for ticket, user in rows.run(_HEARERS, {"ids": ticket_ids}) if ticket_ids else ():
+        found.setdefault(ticket, []).append(user)
+    return found
 
 
 def _alert(verb: str, ticket: int, kind: str) -> str:

@@ -1,9 +1,10 @@
 """Tickets as people move them: corrected, merged and parted again, split, linked, put to sleep, followed, worked off."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from crm import events, rows
 from crm.bus import publish
@@ -25,6 +26,7 @@ from crm.models import (
     User,
 )
 from crm.services import activities, edits, fields, interactions, streams
+from crm.services.retries import steadily
 
 EDITABLE = frozenset(
     {
@@ -44,6 +46,7 @@ EDITABLE = frozenset(
     }
 )
 OVER = {TicketStatus.SOLVED, TicketStatus.CLOSED}
+LONGEST_SLEEP = timedelta(days=365)
 LONGEST_LIST = 50  # lines of a checklist, links of a ticket
 
 # The words from a message on become a contact of their own. Later items of the thread go to the first contact.
@@ -75,6 +78,29 @@ FROM (
             AS unanswered
     FROM crm_message WHERE interaction_id = ANY(%(both)s) GROUP BY 1
 ) w WHERE i.id = w.interaction_id
+"""
+
+
+# A ticket, and those it became part of, one after the other.
+_ABOVE = """
+WITH RECURSIVE above(id, next, place) AS (
+    SELECT id, folded_into_id, 0 FROM crm_ticket WHERE id = %s
+    UNION SELECT t.id, t.folded_into_id, a.place + 1 FROM above a JOIN crm_ticket t ON t.id = a.next
+) SELECT id FROM above ORDER BY place
+"""
+
+
+# The customer's words wake a ticket by taking its time away (`interactions`); what it waited for may be left standing then.
+_WAKE = """
+WITH due AS (
+    SELECT id FROM crm_ticket WHERE snoozed_until <= statement_timestamp()
+    UNION SELECT t.id FROM crm_ticket t JOIN crm_ticket o ON o.id = t.snoozed_for_id
+    WHERE t.snoozed_for_id IS NOT NULL AND t.snoozed_until IS NOT NULL AND o.status IN ('solved', 'closed', 'folded')
+), chosen AS MATERIALIZED (
+    SELECT id FROM crm_ticket WHERE id IN (SELECT id FROM due) ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE crm_ticket t SET snoozed_until = NULL, snoozed_for_id = NULL, updated_at = statement_timestamp() FROM chosen
+WHERE t.id = chosen.id RETURNING t.id, t.owner_id
 """
 
 
@@ -200,8 +226,15 @@ def resume(ticket: Ticket, *, by: User) -> None:
 
 def merge(survivor: Ticket, other: Ticket, *, by: User) -> TicketMerge:
     """Make one ticket of two of the same customer: its contacts move, and the step remembers which, to be undone."""
-    with transaction.atomic():
-        survivor, other = _both(survivor, other)
+    return steadily(lambda: _merge(survivor.pk, other.pk, by))
+
+
+def _merge(survivor_id: int, other_id: int, by: User) -> TicketMerge:
+    # Batches of arrivals and merges take turns: no item is put on a ticket that is being merged away.
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
+        if survivor_id == other_id:
+            raise Conflict("A ticket is not merged with itself.", code="same_ticket")
+        survivor, other = _held(survivor_id, other_id)
         if survivor.customer_id != other.customer_id:
             raise Conflict("Tickets of two customers stay two; link them instead.", code="other_customer")
         if TicketStatus.FOLDED in (survivor.status, other.status):
@@ -228,27 +261,51 @@ def merge(survivor: Ticket, other: Ticket, *, by: User) -> TicketMerge:
 
 def unmerge(other: Ticket, *, by: User) -> Ticket:
     """Undo a merge at any later time: the contacts that came with the ticket go back with it, with all said since."""
-    with transaction.atomic():
-        step = TicketMerge.objects.select_for_update().filter(merged=other, undone_at=None).first()
+    return steadily(lambda: _unmerge(other.pk, by))
+
+
+def _unmerge(other_id: int, by: User) -> Ticket:
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
+        step = (
+            TicketMerge.objects.select_for_update(of=("self",))
+            .filter(merged=other_id, undone_at=None)
+            .first()
+        )
         if step is None:
             raise Conflict("This ticket was not merged by a person.", code="not_merged")
-        survivor, other = _both(step.survivor, other)
+        # Later the survivor itself may have become part of another: the contacts are there now.
+        above = [row[0] for row in rows.run(_ABOVE, (step.survivor_id,))]
+        other, *holders = _held(other_id, *above)
         back = rows.run(
-            "UPDATE crm_interaction SET ticket_id = %s WHERE id = ANY(%s) AND ticket_id = %s RETURNING status, folded_into_id",
-            (other.pk, step.interaction_ids, survivor.pk),
+            "UPDATE crm_interaction SET ticket_id = %s WHERE id = ANY(%s) AND ticket_id = ANY(%s) "
+            "RETURNING status, folded_into_id",
+            (other.pk, step.interaction_ids, above),
         )
+        _forget(step.interaction_ids, above)
         is_open = any(status == "open" and folded is None for status, folded in back)
         reopened = is_open and step.status in OVER
         status = TicketStatus.WAITING_ON_US if reopened else TicketStatus(step.status)
         solved = None if status not in OVER else step.solved_at or _now()
         _set(other, status, solved, folded_into=None)
-        _set(survivor, survivor.status, survivor.solved_at)
+        for holder in holders:
+            _set(holder, holder.status, holder.solved_at)
         step.undone_at = _now()
         step.save(update_fields=["undone_at"])
-        _record("ticket.unmerged", other, by, other=survivor.pk)
-        _record("ticket.unmerged", survivor, by, other=other.pk)
-        _tell(survivor, other)
+        _record("ticket.unmerged", other, by, other=step.survivor_id)
+        _record("ticket.unmerged", holders[0], by, other=other.pk)
+        _tell(other, *holders)
     return other
+
+
+def _forget(contacts: list[int], above: list[int]) -> None:
+    """Merges of the survivor into others carried these contacts along; they have nothing to give back of them any more."""
+    for step in (
+        TicketMerge.objects.select_for_update(of=("self",))
+        .filter(merged__in=above, undone_at=None)
+        .order_by("pk")
+    ):
+        step.interaction_ids = [one for one in step.interaction_ids if one not in contacts]
+        step.save(update_fields=["interaction_ids"])
 
 
 def split(message: Message, *, by: User, subject: str = "") -> Ticket:
@@ -320,35 +377,71 @@ def unlink(ticket: Ticket, other_id: int, *, by: User) -> None:
         _touch(ticket, "ticket.unlinked", by, other=other_id)
 
 
+def caused_by(incident: Ticket, *, user: User) -> QuerySet[Ticket]:
+    """The tickets that an incident caused, of those the reader may see."""
+    links = TicketLink.objects.filter(other=incident, kind=LinkKind.INCIDENT)
+    return Ticket.objects.visible_to(user).filter(pk__in=links.values("ticket")).order_by("pk")
+
+
+def solve_caused(incident: Ticket, *, by: User) -> int:
+    """Solve an incident and every ticket that it caused and that is not over; returns how many were solved.
+
+    Each has its own line of history; what its customer still hears is written in its own contact.
+    """
+    return steadily(lambda: _solve_caused(incident.pk, by))
+
+
+def _solve_caused(incident_id: int, by: User) -> int:
+    with transaction.atomic():
+        caused = caused_by(Ticket(pk=incident_id), user=by).values_list("pk", flat=True)
+        held = [
+            one
+            for one in _held(*sorted({incident_id, *caused}))
+            if one.status not in {*OVER, TicketStatus.FOLDED}
+        ]
+        if held:
+            write(
+                [(one, planned(one, {"status": TicketStatus.SOLVED})) for one in held],
+                by=by,
+                incident=incident_id,
+            )
+    return len(held)
+
+
 # --- Working it off
 
 
-def snooze(ticket: Ticket, *, until: datetime, by: User) -> None:
-    """Out of the way until a time, or until the customer writes, whichever comes first."""
-    if until <= _now():
+def snooze(ticket: Ticket, *, by: User, until: datetime | None = None, after: Ticket | None = None) -> None:
+    """Out of the way until a time, until another ticket is over, or until the customer writes, whichever comes first.
+
+    Without a time it sleeps at most LONGEST_SLEEP.
+    """
+    if until is not None and until <= _now():
         raise InvalidInput("That is past.", errors={"until": "is not in the future"})
+    if until is None and after is None:
+        raise InvalidInput("Until when?", errors={"until": "is a time, or name the ticket to wait for"})
     if ticket.status in {*OVER, TicketStatus.FOLDED}:
         raise Conflict("What is over needs no sleep.", code="is_over")
-    ticket.snoozed_until = until
-    _touch(ticket, "ticket.snoozed", by, until=until.isoformat(), fields=("snoozed_until",))
+    if after is not None and (after.pk == ticket.pk or after.status in {*OVER, TicketStatus.FOLDED}):
+        raise Conflict(
+            "There is nothing to wait for: that ticket is over, or this one itself.", code="is_over"
+        )
+    ticket.snoozed_until = until or _now() + LONGEST_SLEEP
+    ticket.snoozed_for = after
+    said = {"until": ticket.snoozed_until.isoformat()} | ({"other": after.pk} if after else {})
+    _touch(ticket, "ticket.snoozed", by, fields=("snoozed_until", "snoozed_for"), **said)
 
 
 def wake(ticket: Ticket, *, by: User) -> None:
     """Back among the open ones at once."""
-    ticket.snoozed_until = None
-    _touch(ticket, "ticket.woke", by, fields=("snoozed_until",))
+    ticket.snoozed_until = ticket.snoozed_for = None
+    _touch(ticket, "ticket.woke", by, fields=("snoozed_until", "snoozed_for"))
 
 
 def wake_due(limit: int = 500) -> int:
-    """Wake what has slept long enough and tell the owners; returns how many."""
+    """Wake what has slept long enough, or what it waited for is over, and tell the owners; returns how many."""
     with transaction.atomic():
-        woken = rows.run(
-            "WITH chosen AS MATERIALIZED (SELECT id FROM crm_ticket WHERE snoozed_until <= statement_timestamp() "
-            "ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) "
-            "UPDATE crm_ticket t SET snoozed_until = NULL, updated_at = statement_timestamp() FROM chosen "
-            "WHERE t.id = chosen.id RETURNING t.id, t.owner_id",
-            (limit,),
-        )
+        woken = rows.run(_WAKE, (limit,))
         activities.record_many("ticket.woke", [(ticket, {}) for ticket, _ in woken])
         if woken:
             interactions.tell(
@@ -406,17 +499,15 @@ def check(item: ChecklistItem, *, by: User, done: bool = True) -> ChecklistItem:
 # --- How all of it is written
 
 
-def _both(first: Ticket, second: Ticket) -> tuple[Ticket, Ticket]:
-    """The two as they stand, locked in the order of their ids."""
-    if first.pk == second.pk:
-        raise Conflict("A ticket is not merged with itself.", code="same_ticket")
+def _held(*ids: int) -> list[Ticket]:
+    """Tickets as they stand, locked in the order of their ids, given as asked."""
     held = {
         one.pk: one
         for one in Ticket.objects.select_for_update(no_key=True, of=("self",))
-        .filter(pk__in=[first.pk, second.pk])
+        .filter(pk__in=ids)
         .order_by("pk")
     }
-    return held[first.pk], held[second.pk]
+    return [held[one] for one in ids]
 
 
 def _set(ticket: Ticket, status: str, solved_at: datetime | None, **fields: Any) -> None:

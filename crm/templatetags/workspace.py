@@ -296,6 +296,47 @@ def activity(verb: str) -> str:
     return words(verb).replace(".", " ")
 
 
+@register.filter
+def happened(line: Any) -> str:
+    """What a line of history says beside its verb: what changed, why, which other ticket."""
+    data = line.data if isinstance(line.data, dict) else {}
+    said = []
+    if isinstance(data.get("fields"), list):
+        said.append(", ".join(words(str(name)) for name in data["fields"]))
+    if "status" in (data.get("fields") or ()) and data.get("status"):
+        said.append(words(str(data["status"])))
+    said += [str(data[name]) for name in ("reason", "outcome") if data.get(name)]
+    if line.verb.startswith("ticket.") and isinstance(data.get("other"), int):
+        said.append(f"#{1000 + data['other']}")
+    return ": ".join(said)
+
+
+@register.filter
+def mood(value: float | None) -> str:
+    """A sentiment from -1 to 1 in a word."""
+    if value is None:
+        return "unknown"
+    return "unhappy" if value < -0.2 else "happy" if value > 0.2 else "neutral"
+
+
+@register.simple_tag
+def mood_chart(values: list[float]) -> SafeString:
+    """What a customer's words sounded like, oldest first: a line over the middle of the scale, from -1 (low) to 1 (high)."""
+    width, height = 120, 28
+    step = width / max(1, len(values) - 1)
+    points = [
+        (place * step, height / 2 - max(-1.0, min(1.0, value)) * (height / 2 - 3))
+        for place, value in enumerate(values)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return format_html(
+        '<svg class="mood" viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="none">'
+        '<line x1="0" y1="{}" x2="{}" y2="{}"/><polyline points="{}"/><circle cx="{}" cy="{}" r="2.5"/></svg>',
+        width, height, f"Mood in the last {len(values)} messages: " + ", ".join(mood(value) for value in values),
+        height / 2, width, height / 2, line, f"{points[-1][0]:.1f}", f"{points[-1][1]:.1f}",
+    )  # fmt: skip
+
+
 @register.simple_tag
 def contact_words(line: dict[str, Any]) -> str:
     """What a line of the timeline was: a post, a mail, a call; ours or theirs."""

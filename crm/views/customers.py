@@ -4,14 +4,16 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from crm.access import Permission, find
-from crm.choices import ChannelKind
-from crm.models import Customer, Ticket
+from crm.access import Permission, find, may
+from crm.choices import ChannelKind, ConsentPurpose, TicketKind, Trust
+from crm.models import Brand, Company, Consent, Customer, Ticket
 from crm.services import context, timeline
 from crm.views.base import Page, address, chosen
 from crm.views.merges import same_person
 
 TICKETS_SHOWN = 50
+IDENTITIES_SHOWN = 50
+COMPANIES_OFFERED = 500
 KIND_LABELS = {"note": "Notes", "ticket": "Tickets", "order": "Orders", "past": "Imported"}
 _START = {"from": None}  # another choice begins at the newest
 
@@ -28,9 +30,30 @@ class CustomerDetail(Page):
         return {
             "card": context.card([customer.pk], request.user)[customer.pk],
             "tickets": tickets.order_by("-opened_at")[:TICKETS_SHOWN],
+            "customer": customer,
+            "identities": customer.identities.order_by("pk")[:IDENTITIES_SHOWN],
+            "trusts": Trust.choices,
+            "consents": _consents(customer),
+            "purposes": ConsentPurpose.choices,
+            "channel_kinds": ChannelKind.choices,
+            "companies": Company.objects.visible_to(request.user).order_by("name", "pk")[:COMPANIES_OFFERED],
+            "brands": Brand.objects.order_by("name"),
+            "kinds": TicketKind.choices,
+            "may_note": may(request.user, Permission.NOTE),
+            "may_open": may(request.user, Permission.CLOSE) and customer.merged_into_id is None,
             **_timeline(customer, request),
             **same_person(customer, request.user),
         }
+
+
+def _consents(customer: Customer) -> list[Consent]:
+    """The newest word on each purpose."""
+    return list(
+        Consent.objects.filter(customer=customer)
+        .order_by("purpose", "-at", "-pk")
+        .distinct("purpose")
+        .select_related("by")
+    )
 
 
 def _timeline(customer: Customer, request: HttpRequest) -> dict[str, Any]:

@@ -20,6 +20,7 @@ def same_person(customer: Customer, user: User) -> dict[str, Any]:
     steps = Merge.objects.filter(undone_at=None).select_related("survivor", "merged", "by")
     return {
         "suggestions": matches.suggestions(customer),
+        "told_apart": matches.told_apart(customer),
         "merged_in": steps.filter(survivor=customer).order_by("-pk")[:MERGES_SHOWN],
         "merged_away": steps.filter(merged=customer).first(),
         "merged_into": merges.holder_of(customer) if customer.merged_into_id else None,

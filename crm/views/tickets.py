@@ -5,16 +5,17 @@ from typing import Any
 from django.db.models import Q
 from django.http import HttpRequest
 
-from crm.access import Permission, find, may
-from crm.choices import TICKET_MOVES, TicketPriority, TicketStatus
-from crm.models import Activity, Interaction, Message, Ticket, TicketMerge, User
-from crm.services import slas
+from crm.access import Permission, find, may, outside_closed
+from crm.choices import TICKET_MOVES, LinkKind, Role, TicketKind, TicketPriority, TicketStatus
+from crm.models import Activity, Interaction, Message, StatusName, Team, Ticket, TicketMerge, User
+from crm.services import slas, tickets
 from crm.views.base import Page, panels_of
 
 CONTACTS_SHOWN = 20
 MESSAGES_SHOWN = 200
 LINES_SHOWN = 50
 SIBLINGS_SHOWN = 20
+PEOPLE_OFFERED = 500
 
 
 class TicketDetail(Page):
@@ -26,7 +27,10 @@ class TicketDetail(Page):
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         visible = Ticket.objects.visible_to(request.user)
         ticket = find(
-            visible.select_related("customer", "owner", "team", "brand", "folded_into"), pk=kwargs["pk"]
+            visible.select_related(
+                "customer", "owner", "team", "brand", "folded_into", "snoozed_for", "status_name"
+            ),
+            pk=kwargs["pk"],
         )
         contacts = _contacts(ticket, request.user)
         panels = panels_of([one["interaction"].pk for one in contacts], request.user)
@@ -54,6 +58,18 @@ def _work(ticket: Ticket, user: User) -> dict[str, Any]:
     siblings = Ticket.objects.visible_to(user).filter(customer=ticket.customer_id).exclude(pk=ticket.pk)
     return {
         "moves": [(value, label) for value, label in TicketStatus.choices if value in moves],
+        "names": StatusName.objects.filter(retired=False, status__in=moves),
+        "paused": _last_pause(ticket),
+        "caused": tickets.caused_by(ticket, user=user).select_related("customer")[:SIBLINGS_SHOWN],
+        "caused_open": tickets.caused_by(ticket, user=user)
+        .exclude(status__in=[*tickets.OVER, TicketStatus.FOLDED])
+        .count(),
+        "link_kinds": LinkKind.choices,
+        "kinds": TicketKind.choices,
+        "teams": outside_closed(Team.objects.all(), user, "").order_by("name"),
+        "people": outside_closed(User.objects.filter(is_active=True), user, "team", own="pk")
+        .exclude(role=Role.API_CLIENT)
+        .order_by("name")[:PEOPLE_OFFERED],
         "priorities": TicketPriority.choices,
         "merged": ticket.status == TicketStatus.FOLDED
         and TicketMerge.objects.filter(merged=ticket, undone_at=None).exists(),
@@ -62,6 +78,16 @@ def _work(ticket: Ticket, user: User) -> dict[str, Any]:
         "links": ticket.links.select_related("other").order_by("pk"),
         "following": ticket.followers.filter(pk=user.pk).exists(),
     }
+
+
+def _last_pause(ticket: Ticket) -> Activity | None:
+    """The pause that stands, with its reason; None when the clock of the solution was let run on."""
+    line = (
+        Activity.objects.filter(ticket=ticket, verb__in=["ticket.paused", "ticket.resumed"])
+        .order_by("-at", "-pk")
+        .first()
+    )
+    return line if line and line.verb == "ticket.paused" else None
 
 
 def _contacts(ticket: Ticket, user: User) -> list[dict]:

@@ -128,3 +128,12 @@ def test_the_door_stands_in_the_history(client):
     assert client.patch(path, {"subject": "by api"}, content_type="application/json").status_code == 200
     tickets.edit(ticket, {"subject": "by the house"}, by=user)
     assert list(Activity.objects.order_by("pk").values_list("source", flat=True)) == ["api", "house"]
+
+
+def test_a_line_that_was_changed_is_counted_once_and_the_next_one_not_at_all():
+    history(90)
+    past_the_trigger("UPDATE crm_activity SET verb = 'ticket.closed' WHERE seq = 51")
+    found = audit.verify()
+    assert found["broken"] == 1 and [one["seq"] for one in found["problems"]] == [51]
+    past_the_trigger("DELETE FROM crm_activity WHERE seq IN (60, 61)")
+    assert audit.verify()["broken"] == 3

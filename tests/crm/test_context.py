@@ -73,7 +73,7 @@ def test_a_customer_who_was_never_here_is_a_first_contact():
     ]
     assert shown["answers"]["already_talked_to"]["yes"] is False
     assert shown["answers"]["got_what_was_needed"] == {
-        "answer": "unknown", "yes": None, "text": "Nothing has ended yet.",
+        "answer": "unknown", "yes": None, "text": "Nothing has ended yet.", "ticket": None,
     }  # fmt: skip
     assert shown["ticket"] is None and shown["history"] == [] and shown["playbook"] is None
 

@@ -7,7 +7,9 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.api.base import as_bytes
 from crm.choices import FieldKind
+from crm.connectors import items
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Activity, Company, Customer, CustomField, Identity, Order, Tag
 from crm.services import companies, customers, fields
@@ -172,3 +174,32 @@ def test_lists_are_narrowed_by_tag_company_and_own_field(client, agent):
         found = client.get(f"/api/v1/customers/?{query}").json()["results"]
         assert [row["name"] for row in found] == ["one"], query
     assert client.get("/api/v1/customers/?field=size:x").json()["results"] == []
+
+
+def test_a_number_is_kept_in_one_form_beside_how_it_was_given():
+    said = {"id": "1", "kind": "call", "text": "", "created_at": "2026-01-05T10:00:00Z"}
+    one = items.parse(as_bytes(said | {"author": {"id": "a", "phone": "0044 (20) 7946-0018"}}))
+    assert (one.phone, one.handle) == ("+442079460018", "0044 (20) 7946-0018")
+    short = items.parse(as_bytes(said | {"author": {"id": "a", "phone": "+000 12"}}))
+    assert (short.phone, short.handle) == ("+000 12", "")
+    local = items.parse(as_bytes(said | {"author": {"id": "a", "phone": "020 7946 0018"}}))
+    assert (local.phone, local.handle) == ("020 7946 0018", "")
+    post = items.parse(
+        as_bytes(said | {"kind": "mention", "author": {"id": "a", "phone": "+44 20 7946 0018"}})
+    )
+    assert (post.phone, post.handle) == ("+442079460018", "")
+
+
+def test_the_page_shows_addresses_facts_and_agreements_and_opens_a_ticket_by_hand(client):
+    agent = make.make_user()
+    customer = make.make_customer(public_figure=True)
+    phone = make.make_identity(customer, kind="phone", value="+442079460018", handle="020 7946 0018")
+    customers.prefer(phone, by=agent)
+    customers.consent(customer, purpose="survey", given=False, how="by phone", by=agent)
+    client.force_login(agent)
+    page = client.get(f"/customers/{customer.pk}/").content.decode()
+    for words in ("given as", "first choice", "not agreed", "Public figure", 'data-testid="new-ticket"'):
+        assert words in page
+    client.force_login(make.make_user("auditor"))
+    page = client.get(f"/customers/{customer.pk}/").content.decode()
+    assert "data-api" not in page

@@ -4,10 +4,12 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import orjson
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from crm.choices import Audience, ChannelKind, Role
 from crm.errors import Conflict, DomainError, InvalidInput
@@ -254,6 +256,19 @@ def test_tickets_that_were_made_one_meanwhile_are_two_again(pair, agent):
     assert Ticket.objects.filter(status="folded").count() == 0 and broken() == []
 
 
+def test_a_ticket_split_off_and_merged_meanwhile_goes_with_its_words_and_can_still_be_parted(pair, agent):
+    anna, mail = pair
+    step = merges.merge(anna, mail, by=agent)
+    mine, theirs = Interaction.objects.order_by("pk")
+    late = factories.make_message(theirs, text="another problem", at=timezone.now() + timedelta(minutes=1))
+    split = tickets.split(late, by=agent)
+    tickets.merge(mine.ticket, split, by=agent)
+    merges.undo(step, by=agent)
+    split.refresh_from_db()
+    assert split.customer_id == mail.pk and split.status != "folded" and split.interactions.count() == 1
+    assert not Ticket.objects.exclude(status="folded").filter(interactions=None).exists() and broken() == []
+
+
 def test_a_ticket_with_contacts_of_both_gets_a_second_that_continues_it(pair, agent):
     anna, mail = pair
     step = merges.merge(anna, mail, by=agent)
@@ -436,6 +451,30 @@ def test_whom_people_parted_is_not_suggested_again_and_a_merged_one_has_no_sugge
     assert matches.suggestions(anna) == matches.suggestions(other) == []
     merges.undo(step, by=agent)
     assert matches.suggestions(anna) == []
+
+
+def test_whom_somebody_said_to_be_another_is_not_suggested_until_that_is_taken_back(agent, client):
+    anna, other = factories.make_customer(name="Anna Quast"), factories.make_customer(name="Anna Quast")
+    for number, one in enumerate((anna, other)):
+        factories.make_identity(one, kind=ChannelKind.X, value=f"x{number}", claims={"phone": "+49307654321"})
+    client.force_login(agent)
+    address = f"/api/v1/customers/{anna.pk}/apart/"
+    for _ in range(2):
+        assert client.post(address, {"other": other.pk}, "application/json").status_code == 204
+    assert matches.suggestions(anna) == matches.suggestions(other) == []
+    assert (
+        matches.told_apart(other) == [anna]
+        and "Ask again" in client.get(f"/customers/{anna.pk}/").content.decode()
+    )
+    # It stays through a merge of one of them with a third.
+    third = factories.make_customer(name="Cleo")
+    step = merges.merge(third, Customer.objects.get(pk=other.pk), by=agent)
+    assert matches.told_apart(third) == [anna]
+    merges.undo(step, by=agent)
+    assert matches.told_apart(third) == [] and matches.suggestions(anna) == []
+    assert client.post(address, {"other": other.pk, "apart": False}, "application/json").status_code == 204
+    assert [one.customer.pk for one in matches.suggestions(anna)] == [other.pk]
+    assert client.post(address, {"other": anna.pk}, "application/json").status_code == 409
 
 
 def test_suggestions_take_a_constant_number_of_statements(django_assert_max_num_queries):

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.choices import Role
 from crm.errors import InvalidInput, NotAllowed
-from crm.models import Activity, Customer, Delivery, Erasure, Message, RetentionPolicy
+from crm.models import Activity, Customer, Delivery, Erasure, Message, PastMessage, RetentionPolicy
 from crm.services import holds, retention
 from reports.services import reconciliation
 from socialcare.models import Mention
@@ -154,3 +154,20 @@ def test_who_sets_a_policy_stands_in_the_history_and_nonsense_is_refused():
         retention.keep(RetentionPolicy(kind="imports"), {"days": 0}, by=admin)
     with pytest.raises(NotAllowed):
         retention.keep(made, {"days": 10}, by=make_user(Role.SUPERVISOR))
+
+
+def test_imported_words_of_the_past_go_too_but_not_those_of_open_tickets_or_held_people():
+    def past(days, customer=None, ticket=None):
+        return PastMessage.objects.create(
+            customer=customer or make_customer(), ticket=ticket, kind="email", audience="private", direction="inbound",
+            at=ago(days), text="old words", title="Old", digest=str(PastMessage.objects.count()),
+        )  # fmt: skip
+
+    held = make_customer()
+    holds.place(held, reason="a law suit", until=None, by=make_user(Role.ADMINISTRATOR))
+    old, young, open_one, kept = past(40), past(20), past(40, ticket=make_ticket()), past(40, customer=held)
+    one = policy("past")
+    assert retention.dry_run(one)["rows"] == 1 and retention.run(one, by=None) == 1
+    words = dict(PastMessage.objects.values_list("pk", "text"))
+    assert words == {old.pk: "", young.pk: "old words", open_one.pk: "old words", kept.pk: "old words"}
+    assert retention.run(one, by=None) == 0

@@ -172,3 +172,25 @@ def test_a_calendar_that_cannot_be_reckoned_with_is_refused(zone, week, field):
         slas.check_calendar(zone, week)
     assert field in refused.value.extra["errors"]
     slas.check_calendar("Europe/Berlin", DAYTIME)
+
+
+def test_what_came_here_solved_owes_nothing_and_nobody_is_warned_of_it():
+    promise(first_response=60)
+    one = asked(65)
+    at = timezone.now() - timedelta(minutes=30)
+    Ticket.objects.filter(pk=one.ticket_id).update(status="solved", solved_at=at, owner=make.make_user())
+    slas.refresh()
+    assert kinds(one.ticket_id) == {"first_response": "met", "resolution": "met"}
+    assert Ticket.objects.get(pk=one.ticket_id).next_due_at is None and slas.watch() == 0
+
+
+def test_who_holds_the_contact_and_who_follows_the_ticket_hear_of_it_too():
+    promise(first_response=60, resolution=None)
+    holder, follower, stranger = make.make_user(), make.make_user("supervisor"), make.make_user()
+    one = asked(55, assigned_to=holder)
+    Ticket.objects.filter(pk=one.ticket_id).update(owner=None)
+    tickets.follow(one.ticket, by=follower)
+    slas.refresh()
+    assert slas.watch() == 1
+    told = set(LiveEvent.objects.filter(type="alert").values_list("stream", flat=True))
+    assert told == {f"desk:{holder.pk}", f"desk:{follower.pk}"} and stranger.pk

@@ -204,3 +204,78 @@ def test_a_ticket_by_hand_is_its_writers(agent):
         "billing",
     )
     assert verbs(ticket) == ["ticket.opened_by_hand"]
+
+
+def test_a_ticket_comes_out_again_when_what_it_was_merged_into_was_merged_on(agent):
+    first, second = two()
+    third = make.make_interaction(customer=first.customer, identity=first.identity, channel=first.channel)
+    tickets.merge(first.ticket, second.ticket, by=agent)
+    tickets.merge(third.ticket, first.ticket, by=agent)
+    second.refresh_from_db()
+    assert second.ticket == third.ticket
+    gone = Ticket.objects.get(subject=Ticket.objects.get(merged_in__survivor=first.ticket).subject)
+    tickets.unmerge(gone, by=agent)
+    second.refresh_from_db()
+    assert second.ticket == gone
+    # What went home does not go along when the middle one is parted too.
+    tickets.merge(third.ticket, Ticket.objects.get(pk=gone.pk), by=agent)
+    tickets.unmerge(Ticket.objects.get(pk=first.ticket_id), by=agent)
+    held = dict(Interaction.objects.values_list("pk", "ticket"))
+    assert held == {first.pk: first.ticket_id, second.pk: third.ticket_id, third.pk: third.ticket_id}
+
+
+def test_it_sleeps_until_another_ticket_is_over(agent):
+    first, second = two()
+    waiting, cause = first.ticket, second.ticket
+    tickets.snooze(waiting, after=cause, by=agent)
+    assert tickets.wake_due() == 0
+    tickets.solve(cause, by=agent)
+    assert tickets.wake_due() == 1
+    waiting.refresh_from_db()
+    assert waiting.snoozed_until is None and waiting.snoozed_for is None
+    with pytest.raises(Conflict):
+        tickets.snooze(waiting, after=cause, by=agent)
+    with pytest.raises(InvalidInput):
+        tickets.snooze(waiting, by=agent)
+
+
+def test_an_incident_is_solved_with_all_that_it_caused_and_each_says_so(agent):
+    incident = make.make_ticket(kind="incident")
+    caused = [make.make_ticket() for _ in range(3)]
+    for one in caused:
+        tickets.link(one, incident, kind="incident", by=agent)
+    tickets.solve(caused[0], by=agent)
+    foreign = make.make_ticket(team=make.make_team(visibility="closed"))
+    tickets.link(foreign, incident, kind="incident", by=agent)
+    assert tickets.solve_caused(incident, by=agent) == 3
+    assert {one.status for one in Ticket.objects.exclude(pk=foreign.pk)} == {TicketStatus.SOLVED}
+    assert Ticket.objects.get(pk=foreign.pk).status == TicketStatus.NEW
+    assert Activity.objects.get(ticket=caused[1], verb="ticket.edited").data["incident"] == incident.pk
+    assert tickets.solve_caused(incident, by=agent) == 0
+
+
+def test_a_ticket_is_linked_and_waited_for_by_the_number_that_people_say(agent, client):
+    first, second = two()
+    client.force_login(agent)
+    address = f"/api/v1/tickets/{first.ticket_id}"
+    said = {"kind": "related", "number": second.ticket.number}
+    assert client.post(f"{address}/links/", said, "application/json").json()["other"] == second.ticket_id
+    both = {"kind": "related", "number": 1001, "other": 1}
+    assert client.post(f"{address}/links/", both, "application/json").status_code == 400
+    slept = client.post(f"{address}/snooze/", {"after": second.ticket.number}, "application/json").json()
+    assert slept["snoozed_for"] == second.ticket_id
+    page = client.get(f"/tickets/{first.ticket_id}/").content.decode()
+    assert f"#{second.ticket.number}</a> is over" in page
+
+
+def test_the_page_says_that_it_is_paused_and_why_and_what_changed(agent, client):
+    first, _ = two()
+    StatusName.objects.create(name="With the workshop", status=TicketStatus.OPEN)
+    tickets.pause(first.ticket, reason="parts are ordered", by=agent)
+    tickets.edit(first.ticket, {"topic": "repair"}, by=agent)
+    client.force_login(agent)
+    page = client.get(f"/tickets/{first.ticket_id}/").content.decode()
+    assert "parts are ordered" in page and "With the workshop" in page and "Let it run on" in page
+    tickets.resume(first.ticket, by=agent)
+    page = client.get(f"/tickets/{first.ticket_id}/").content.decode()
+    assert "Let it run on" not in page and 'placeholder="Pause for…"' in page

@@ -221,6 +221,11 @@ def take_floor(browser: Browser, album: Album, story: Story) -> None:
         ("exports", "/exports/", None),
         ("quarantine", "/deliveries/", None),
         ("search", "/search/?q=invoice", None),
+        ("macros", "/macros/", None),
+        ("macro-new", "/macros/new/", None),
+        ("notices", "/notices/", None),
+        ("bulks", "/bulks/", None),
+        ("privacy", "/privacy/", None),
     ]
     for name, path, act in visits:
         page.goto(f"{story.base}{path}")
@@ -234,6 +239,10 @@ def take_floor(browser: Browser, album: Album, story: Story) -> None:
     ):
         page.goto(f"{story.base}{_first(page, story.base, listed, pattern)}")
         album.take(page, name)
+    customer = _first(page, story.base, "/search/?q=Priscilla+Boateng", r"/customers/\d+/")
+    for name in ("privacy", "disclosure"):
+        page.goto(f"{story.base}{customer}{name}/")
+        album.take(page, f"customer-{name}")
     page.goto(f"{story.base}/nothing-here/")
     album.take(page, "not-found")
     page.goto(f"{story.base}/accounts/logout/")

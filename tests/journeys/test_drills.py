@@ -25,7 +25,7 @@ def found(tmp_path_factory) -> dict:
     environ = {name: value for name, value in os.environ.items() if name not in OURS}
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "bench.drills", "races", "resume", "kills", "erasures"),
+            *(sys.executable, "-m", "bench.drills", "races", "resume", "kills", "erasures", "tickets"),
             *("--small", "--items", "300", "--out", str(folder / "out.json")),
         ],
         cwd=ROOT,
@@ -63,3 +63,8 @@ def test_a_replay_survives_the_kill_of_each_process(found):
 def test_people_who_are_erased_are_nowhere_and_stay_out_and_figures_stand(found):
     assert found["erasures"]["facts"]["places where they stood"] >= 12
     assert not broken(found, "erasures")
+
+
+def test_people_and_tickets_merged_and_parted_under_replies_and_closes_lose_and_mix_up_nothing(found):
+    assert len(found["tickets"]["checks"]) > 10
+    assert not broken(found, "tickets")
