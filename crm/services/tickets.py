@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from crm import events, rows
+from crm.access import Permission, may
 from crm.bus import publish
 from crm.choices import TICKET_MOVES, LinkKind, TicketStatus
 from crm.errors import Conflict, InvalidInput, InvalidTransition, NotFound
@@ -384,7 +385,7 @@ def caused_by(incident: Ticket, *, user: User) -> QuerySet[Ticket]:
 
 
 def solve_caused(incident: Ticket, *, by: User) -> int:
-    """Solve an incident and every ticket that it caused and that is not over; returns how many were solved.
+    """Solve an incident and every ticket that it caused, that is not over and that he may close; returns how many.
 
     Each has its own line of history; what its customer still hears is written in its own contact.
     """
@@ -397,7 +398,7 @@ def _solve_caused(incident_id: int, by: User) -> int:
         held = [
             one
             for one in _held(*sorted({incident_id, *caused}))
-            if one.status not in {*OVER, TicketStatus.FOLDED}
+            if one.status not in {*OVER, TicketStatus.FOLDED} and may(by, Permission.CLOSE, one)
         ]
         if held:
             write(

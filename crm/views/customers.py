@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from crm.access import Permission, find, may
+from crm.access import Permission, find, may, may_somewhere
 from crm.choices import ChannelKind, ConsentPurpose, TicketKind, Trust
 from crm.models import Brand, Company, Consent, Customer, Ticket
 from crm.services import context, timeline
@@ -39,7 +39,7 @@ class CustomerDetail(Page):
             "companies": Company.objects.visible_to(request.user).order_by("name", "pk")[:COMPANIES_OFFERED],
             "brands": Brand.objects.order_by("name"),
             "kinds": TicketKind.choices,
-            "may_note": may(request.user, Permission.NOTE),
+            "may_note": may_somewhere(request.user, Permission.NOTE),
             "may_open": may(request.user, Permission.CLOSE) and customer.merged_into_id is None,
             **_timeline(customer, request),
             **same_person(customer, request.user),

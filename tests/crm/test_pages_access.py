@@ -36,12 +36,6 @@ def things():
         "double": make.make_customer(name="<b>order</b>").pk,
         "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
         "export": 1,
-        "bulk": bulks.preview(
-            "tickets",
-            {"kind": "task"},
-            by=make.make_user(Role.ADMINISTRATOR),
-            ids=[make.make_ticket(subject="<b>order").pk],
-        ).pk,
         "macro": make.make_macro(
             name="<b>order</b>", text="<script>alert(1)</script><b>order", texts={"x": "<author>"}
         ).pk,

@@ -1,7 +1,7 @@
 """One timeline of a customer: every kind of entry, paged without gap or repeat, narrowed, and the same at every door."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -130,11 +130,14 @@ def test_its_words_are_those_of_the_card_for_every_role(customer, role):
     user = factories.make_user(role, mine)
     names = ("at", "channel", "direction", "by", "text", "deleted", "barred", "interaction")
     shown = [
-        {name: one[name] for name in names} | {"at": one["at"].isoformat()}
+        {name: one[name] for name in names}
         for one in everything(customer, user, 50, kinds=["message", "note"])
     ]
-    of_card = context.card([customer.pk], user)[customer.pk]["history"]
-    assert shown == [{name: one[name] for name in names} for one in of_card]
+    of_card = [
+        {name: one[name] for name in names} | {"at": datetime.fromisoformat(one["at"])}
+        for one in context.card([customer.pk], user)[customer.pk]["history"]
+    ]
+    assert shown == of_card
     if role in (Role.AGENT, Role.MARKETING):
         assert "of a team that is closed" not in [one["text"] for one in shown] and "" in [
             one["text"] for one in shown

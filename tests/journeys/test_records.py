@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.house import enter
+from tests.journeys.house import deliver, enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -58,7 +58,7 @@ def test_a_mistyped_customer_is_found_and_his_ticket_split_merged_and_parted(hou
 
     page.goto(first)
     expect(page.get_by_test_id("message")).to_have_count(1)
-    page.get_by_label("Other ticket").select_option(second.rstrip("/").rsplit("/", 1)[1])
+    page.get_by_label("Other ticket", exact=True).select_option(second.rstrip("/").rsplit("/", 1)[1])
     page.get_by_test_id("merge").click()
     expect(page.get_by_test_id("message")).to_have_count(2)
 
@@ -75,4 +75,76 @@ def test_a_mistyped_customer_is_found_and_his_ticket_split_merged_and_parted(hou
     page.get_by_label("Why this priority").fill("He rang twice")
     page.get_by_role("button", name="Set priority").click()
     expect(page.get_by_text("urgent").first).to_be_visible()
+    assert problems == []
+
+
+def test_two_records_of_one_person_are_compared_merged_parted_and_told_apart(house, browser):
+    token = house.token()
+    who = {"id": "same", "name": "Hieronymus Quastenbaum", "email": "hq@example.com"}
+    post = {
+        "id": "same-post",
+        "text": "@brand my parcel is lost, please help!",
+        "author": who | {"handle": "hqb"},
+        "lang": "en",
+    }
+    mail = {
+        "id": "same-mail",
+        "kind": "email",
+        "text": "Please help, my parcel is lost",
+        "author": who,
+        "lang": "en",
+    }
+    deliver(house.url, token, "sim-x", post)
+    deliver(house.url, token, "sim-mail", mail)
+    page = enter(browser, house.url, "supervisor")
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    deadline = time.monotonic() + 20
+    while page.get_by_role("link", name="Hieronymus Quastenbaum").count() < 2 and time.monotonic() < deadline:
+        page.goto(f"{house.url}/search/?q=Hieronymus+Quastenbaum")
+    page.get_by_role("link", name="Hieronymus Quastenbaum").first.click()
+
+    # Compared, made one, read as one, and two again.
+    page.get_by_test_id("compare").click()
+    page.get_by_role("button", name="Merge").click()
+    expect(page.get_by_text("It can be undone at any time")).to_be_visible()
+    expect(page.get_by_test_id("identity")).to_have_count(2)
+    expect(
+        page.get_by_test_id("entry").filter(has_text="parcel is lost").filter(has_text="Mail")
+    ).to_have_count(1)
+    narrow = page.get_by_role("navigation", name="Narrow the timeline")
+    narrow.get_by_role("link", name="E-mail").click()
+    expect(page.get_by_test_id("entry").filter(has_text="Post")).to_have_count(0)
+    expect(page.get_by_test_id("entry")).to_have_count(1)
+    expect(narrow.get_by_role("link", name="E-mail")).to_have_attribute("aria-current", "true")
+    page.get_by_test_id("undo-merge").click()
+    expect(page.get_by_text("a customer of its own again")).to_be_visible()
+    expect(page.get_by_test_id("identity")).to_have_count(1)
+
+    # An address is checked and preferred, an agreement is kept, and a letter becomes a ticket.
+    address = page.get_by_test_id("identity")
+    address.get_by_label(re.compile("How sure")).select_option("verified")
+    address.get_by_role("button", name="Keep").click()
+    expect(page.get_by_label(re.compile("How sure"))).to_have_value("verified")
+    page.get_by_test_id("prefer").click()
+    expect(page.get_by_text("first choice")).to_be_visible()
+    page.get_by_label("Agreement to").select_option("survey")
+    page.get_by_label("How", exact=True).fill("by letter")
+    page.get_by_label("How", exact=True).press("Enter")
+    expect(page.get_by_text("agreed: by letter")).to_be_visible()
+    page.get_by_test_id("new-ticket").click()
+    page.get_by_label("Subject").fill("A letter about the parcel")
+    page.get_by_role("button", name="Open", exact=True).click()
+    page.wait_for_url(re.compile(r"/tickets/\d+/"))
+
+    # Its clock is paused for a cause and runs on; its owner and type are set.
+    page.get_by_label("Cause of the pause").fill("The carrier is asked")
+    page.get_by_label("Cause of the pause").press("Enter")
+    expect(page.get_by_text("is paused: The carrier is asked")).to_be_visible()
+    page.get_by_test_id("resume").click()
+    expect(page.get_by_test_id("resume")).to_have_count(0)
+    page.get_by_test_id("edit-ticket").locator("summary").click()
+    page.get_by_test_id("edit-ticket").locator("select[name=kind]").select_option("incident")
+    page.get_by_test_id("edit-ticket").get_by_role("button", name="Keep").click()
+    expect(page.locator("dl.facts").first).to_contain_text("incident")
     assert problems == []
