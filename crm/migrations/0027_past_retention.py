@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0025_apart_and_sleep'),
+        ('crm', '0026_apart_and_sleep'),
     ]
 
     operations = [
