@@ -11,7 +11,7 @@ from crm import hub
 from crm.choices import Role
 from crm.models import ApiToken, User
 from crm.secrets import digest
-from crm.services import streams
+from crm.services import rights, streams
 from tests.factories import make_agent, make_interaction, make_team, make_user
 from tests.sockets import OURS, closing, cookie, frame, opened, run
 
@@ -172,24 +172,27 @@ def test_a_thread_of_a_closed_team_is_not_yours(running):
 
 def test_rights_that_end_close_the_socket(running, monkeypatch):
     monkeypatch.setattr(hub, "RIGHTS_SECONDS", 0.1)
-    left, moved = make_agent().user, make_agent().user
-    team = make_team()
-    cookies = [cookie(left), cookie(moved)]
+    left, moved, lead = (make_agent().user for _ in range(3))
+    team, admin = make_team(), make_user(role=Role.ADMINISTRATOR)
+    cookies = [cookie(one) for one in (left, moved, lead)]
 
     def change():
         left.set_password("another")
         left.save()
         User.objects.filter(pk=moved.pk).update(team=team)
+        rights.give(lead, role=Role.SUPERVISOR, scope="team", team=team, by=admin)
 
     async def story():
         async with (
             opened("/ws/desk/", [OURS, cookies[0]]) as (one, _, _),
             opened("/ws/desk/", [OURS, cookies[1]]) as (two, _, _),
+            opened("/ws/desk/", [OURS, cookies[2]]) as (three, _, _),
         ):
-            await frame(one), await frame(two)
+            await frame(one), await frame(two), await frame(three)
             await hub.hub.in_thread(change)
             assert await closing(one) == 4401
             assert await closing(two) == 4408
+            assert await closing(three) == 4408
 
     run(story)
 
