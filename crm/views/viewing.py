@@ -26,7 +26,7 @@ class ViewingMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.SESSION_COOKIE_NAME not in request.COOKIES or "Authorization" in request.headers:
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES or _by_token(request):
             return self.get_response(request)
         marker = request.session.get(viewing.KEY)
         if marker is None or not request.user.is_authenticated:
@@ -54,6 +54,12 @@ class ViewingMiddleware:
             isinstance(exception, InternalError) and getattr(exception.__cause__, "sqlstate", "") == READ_ONLY
         )
         return _refused(request) if wrote and hasattr(request, "viewing") else None
+
+
+def _by_token(request: HttpRequest) -> bool:
+    """Whether a token decides who asks, as it does in REST alone, and not the session."""
+    kind = request.headers.get("Authorization", "").partition(" ")[0]
+    return kind.lower() == "bearer" and request.path.startswith("/api/")
 
 
 def _refused(request: HttpRequest) -> HttpResponse:

@@ -184,6 +184,15 @@ def test_a_view_is_of_one_session_and_never_of_a_token(looker, admin):
     headers = {"Authorization": f"Bearer {make_token(admin)}"}
     body = {"data": {"name": "Exporters", "rights": ["export"]}, "content_type": "application/json"}
     assert looker.post("/api/v1/right-sets/", **body, headers=headers).status_code == 201
+    # Where the session decides, no header opens a way around the view.
+    body["data"]["name"] = "Others"
+    assert (
+        looker.post("/api/v1/right-sets/", **body, headers={"Authorization": "Basic eA=="}).status_code == 403
+    )
+    assert (
+        looker.post("/rights/new/", {"name": "Third", "rights": "export"}, headers=headers).status_code == 403
+    )
+    assert RightSet.objects.count() == 1
 
 
 def test_a_set_is_seen_alone(looker, admin):
