@@ -268,6 +268,17 @@ def test_a_ticket_is_linked_and_waited_for_by_the_number_that_people_say(agent, 
     assert f"#{second.ticket.number}</a> is over" in page
 
 
+def test_a_name_of_our_own_is_given_and_taken_away_again(agent, client):
+    first, _ = two()
+    StatusName.objects.create(name="With the workshop", status=TicketStatus.WAITING_ON_US)
+    client.force_login(agent)
+    address = f"/api/v1/tickets/{first.ticket_id}/"
+    named = client.patch(address, {"status_name": "With the workshop"}, "application/json").json()
+    assert (named["status"], named["status_name"]) == ("waiting_on_us", "With the workshop")
+    plain = client.patch(address, {"status_name": ""}, "application/json").json()
+    assert (plain["status"], plain["status_name"]) == ("waiting_on_us", None)
+
+
 def test_the_page_says_that_it_is_paused_and_why_and_what_changed(agent, client):
     first, _ = two()
     StatusName.objects.create(name="With the workshop", status=TicketStatus.OPEN)
