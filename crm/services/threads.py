@@ -22,12 +22,13 @@ SELECT r.channel_id, r.external_id, r.thread FROM unnest(%s::bigint[], %s::text[
 JOIN crm_threadref r ON r.channel_id = k.channel_id AND r.external_id = k.external_id
 """
 
+# Held from here on: closed meanwhile by somebody, a contact that is joined would be open again without anybody's work.
 _CONTACTS = """
 SELECT id, thread, identity_id, customer_id, audience, channel_id, status, loose, first_message_at, last_message_at, ticket_id,
        assigned_to_id, closed_at, waiting_since, opened_at
 FROM crm_interaction
 WHERE folded_into_id IS NULL AND (thread = ANY(%s) OR (identity_id = ANY(%s) AND status = 'open'))
-ORDER BY id
+ORDER BY id FOR NO KEY UPDATE
 """
 
 
