@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from crm.choices import Role
-from crm.models import Delivery
+from crm.models import Delivery, RightSet
 from crm.services import bulks, imports
 from reports.models import Board
 from tests import factories as make
@@ -28,6 +28,8 @@ def things():
     )
     return {
         "bulk": changed.pk,
+        "user": make.make_user(name="<b>order</b> <script>alert(1)</script>").pk,
+        "right_set": RightSet.objects.create(name="<b>order</b>", rights=["reply"]).pk,
         "customer": interaction.customer_id,
         "ticket": interaction.ticket_id,
         "interaction": interaction.pk,

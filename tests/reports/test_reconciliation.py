@@ -72,6 +72,9 @@ BREAKS = {
         "ALTER TABLE crm_message DROP CONSTRAINT message_once",
         "UPDATE crm_message SET external_id = 'same', channel_id = (SELECT min(id) FROM crm_channel)",
     ],
+    "what a person was given is what his grants add up to": [
+        """UPDATE crm_user SET reach = '{"reply": {"all": true}}'"""
+    ],
     "our own accounts are no mentions": [
         "UPDATE crm_channelaccount a SET channel_id = m.channel_id, external_id = i.value "
         "FROM socialcare_mention m JOIN crm_identity i ON i.id = m.identity_id"
