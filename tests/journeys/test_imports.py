@@ -1,11 +1,12 @@
 """A file read in by a person: columns said, tried dry, read in, found, undone; and a macro used by keys, a colleague called."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.house import enter
+from tests.journeys.house import House, enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -54,8 +55,15 @@ def found(page, house, name):
     return page.get_by_role("link", name=f"{name} Import").count() > 0
 
 
-def test_a_macro_answers_by_keys_and_a_colleague_who_is_called_sees_it(house, browser):
+@pytest.fixture
+def posts(house: House) -> Iterator[str]:
     token = house.token()
+    yield token
+    house.close(token, "zirconium")
+
+
+def test_a_macro_answers_by_keys_and_a_colleague_who_is_called_sees_it(house, browser, posts):
+    token = posts
     house.deliver(
         token, id="macros-1", text="@brand my zirconium router is down since Monday, please help!", lang="en",
         author={"id": "macros-author", "handle": "macro_mia", "name": "Mia", "followers": 5},
