@@ -502,7 +502,8 @@ def closed_tellings(interaction_id: int) -> list[streams.Telling]:
 
 def reopen(interaction_id: int, *, by: User | None) -> None:
     """Open a closed interaction again; its work goes back to the queue."""
-    with transaction.atomic():
+    # Batches and merges write contacts and tickets in orders of their own: one after the other.
+    with transaction.atomic(), rows.serialised("earshot.ingest"):
         changed = Interaction.objects.filter(
             pk=interaction_id, status=InteractionStatus.CLOSED, folded_into=None
         ).update(status=InteractionStatus.OPEN, closed_at=None)
