@@ -45,7 +45,7 @@ class Client(asyncio.Protocol):
         self.cut = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = transport
         headers = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",

@@ -44,9 +44,9 @@ admin.site.site_header = "Earshot administration"
 admin.site.site_title = "Earshot"
 admin.site.index_title = "What would you like to set up?"
 # One door for everybody: the same login, the same throttle.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)
 # The site's own gate too asks what a person may, not what Django's flags say: it also guards what others register.
-admin.site.has_permission = lambda request: may(request.user, Permission.CONFIGURE)  # type: ignore[method-assign]
+admin.site.has_permission = lambda request: may(request.user, Permission.CONFIGURE)
 # Roles decide, not groups; and a person has one address, that of the user.
 admin.site.unregister((Group, EmailAddress))
 
@@ -83,7 +83,7 @@ class Configuration:
 class LabelledRows(forms.BaseInlineFormSet):
     """Rows whose box for deletion says what it is."""
 
-    deletion_widget = forms.CheckboxInput(attrs={"aria-label": "Delete"})  # type: ignore[assignment]
+    deletion_widget = forms.CheckboxInput(attrs={"aria-label": "Delete"})
 
 
 class LabelledInline(admin.TabularInline):

@@ -181,7 +181,7 @@ class Intake:
                 return
             if method != "POST":
                 raise Refused(405, "method_not_allowed", "Deliveries are posted.")
-            status, answer = await self._deliver(_DOOR.match(path).group(1), scope, receive)  # type: ignore[union-attr]
+            status, answer = await self._deliver(_DOOR.match(path).group(1), scope, receive)
             await respond(send, status, answer)
         except Refused as error:
             counters.REFUSED.labels(error.code).inc()

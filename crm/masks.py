@@ -54,7 +54,7 @@ def mask(text: str, kinds: Collection[str]) -> Masked:
         if kind in kinds and needs.search(masked.text) and pattern.search(masked.text):
             masked.text = pattern.sub(
                 lambda found, change=change: _kept(masked, found[0], change), masked.text
-            )  # type: ignore[misc]
+            )
     return masked
 
 

@@ -314,7 +314,7 @@ def _vocabulary(counted: list[tuple[Counter, Counter]]) -> tuple[dict[str, int],
     return {gram: place for place, (gram, _) in enumerate(kept)}, np.array(rarity, np.float32)
 
 
-def _matrix(counted: list[tuple[Counter, Counter]], grams: dict[str, int], rarity: np.ndarray):  # type: ignore[no-untyped-def]
+def _matrix(counted: list[tuple[Counter, Counter]], grams: dict[str, int], rarity: np.ndarray):
     places: list[int] = []
     values: list[float] = []
     ends = [0]
@@ -331,7 +331,7 @@ def _matrix(counted: list[tuple[Counter, Counter]], grams: dict[str, int], rarit
 
 def _regress(
     features, wanted: np.ndarray, softness: float, weighing: str | None
-) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[no-untyped-def]
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights (features x labels) and biases of a logistic regression."""
     linear = import_module("sklearn.linear_model")
     fitted = linear.LogisticRegression(C=softness, class_weight=weighing, max_iter=200, tol=1e-3)

@@ -207,7 +207,7 @@ class CustomerVerifications(_OfCustomer):
 
 
 class RestrictedInput(serializers.Serializer):
-    fields = serializers.DictField(help_text="By slug; null takes one away.")  # type: ignore[assignment]
+    fields = serializers.DictField(help_text="By slug; null takes one away.")
 
 
 class CustomerRestricted(_OfCustomer):

@@ -60,7 +60,7 @@ def names() -> list[str]:
 
 def connector(name: str) -> Connector:
     """The connector of that name; KeyError when none is plugged in."""
-    return import_module(_paths[name])  # type: ignore[return-value]
+    return import_module(_paths[name])
 
 
 def register_taker(kinds: set[str], taker: Taker) -> None:

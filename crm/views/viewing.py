@@ -37,7 +37,7 @@ class ViewingMiddleware:
             return self.get_response(request)
         if request.path in WAYS_OUT:
             return self.get_response(request)
-        request.viewing = looking  # type: ignore[attr-defined]
+        request.viewing = looking
         request.user = viewing.stand_in(looking)
         if request.method not in SAFE:
             return _refused(request)

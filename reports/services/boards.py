@@ -297,7 +297,7 @@ def _kind(agent: dict) -> str | None:
 
 
 def _agent(row: dict) -> dict:
-    blocked: list = list(rows.from_json(row["blocked_families"]) or [])  # type: ignore[call-overload]
+    blocked: list = list(rows.from_json(row["blocked_families"]) or [])  # type: ignore[call-overload]  # a list in the row, which only says object
     doing, since, reason = _doing(row, blocked)
     return {
         "id": row["id"],

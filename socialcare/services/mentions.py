@@ -105,7 +105,7 @@ def _add_sources(public: list[Inbound], ids: dict[Key, int]) -> None:
 
 def _insert(posts: list[Inbound], threads: Threads, drawn: dict[Key, int]) -> dict[Key, int]:
     items: list[Item] = [one.item for one in posts]
-    judged: list[Judgement] = [one.judgement for one in posts]  # type: ignore[misc]
+    judged: list[Judgement] = [one.judgement for one in posts]
     n = len(posts)
     ids = [drawn[_key(one)] for one in posts]
     rows.insert(
