@@ -16,7 +16,7 @@ from crm.connectors import base, items
 from crm.connectors.base import Inbound
 from crm.errors import Conflict
 from crm.models import Channel, Delivery
-from crm.services import arrivals, erased, interactions, masking
+from crm.services import arrivals, delivery_turns, erased, interactions, masking
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,24 @@ ON CONFLICT (channel_id, external_id, event, digest) DO UPDATE SET copies = d.co
     state = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN 'queued' ELSE d.state END
 RETURNING d.channel_id, d.external_id, d.event, d.digest, d.id, (d.xmax = 0) AS fresh
 """
+
+_DONE = f"""
+WITH {delivery_turns.HELD}
+UPDATE crm_delivery d SET state = 'done', done_at = now(), outcome = n.outcome, interaction_id = n.interaction_id, error = ''
+FROM held, unnest(%s::bigint[], %s::text[], %s::bigint[]) AS n(id, outcome, interaction_id)
+WHERE d.id = held.id AND n.id = held.id
+"""  # noqa: S608 - our own words
+
+_PUT_BACK = f"""
+WITH {delivery_turns.held("state = 'in_progress'")}
+UPDATE crm_delivery d SET state = 'queued' FROM held WHERE d.id = held.id AND d.state = 'in_progress' RETURNING 1
+"""  # noqa: S608 - our own words
+
+_GIVE_BACK = f"""
+WITH {delivery_turns.HELD}
+UPDATE crm_delivery d SET state = 'queued', attempts = attempts - 1 FROM held
+WHERE d.id = held.id AND d.state = 'in_progress'
+"""  # noqa: S608 - our own words
 
 # MATERIALIZED: a plan that runs a sub-select again for each row would claim the next ones each time, past the limit.
 _CLAIM = """
@@ -143,7 +161,7 @@ def accept(channel: Channel, raws: list[bytes]) -> Receipt:
 
 def put_back() -> int:
     """A new leader puts back what an earlier one had in hand."""
-    return len(rows.run("UPDATE crm_delivery SET state = 'queued' WHERE state = 'in_progress' RETURNING 1"))
+    return len(rows.run(_PUT_BACK))
 
 
 @dataclass(slots=True)
@@ -226,10 +244,7 @@ class Ahead:
     def give_back(self) -> None:
         """Put back what was only claimed: somebody else will take it."""
         if self._next is not None:
-            rows.run(
-                "UPDATE crm_delivery SET state = 'queued', attempts = attempts - 1 WHERE id = ANY(%s) AND state = 'in_progress'",
-                ([row[0] for row in self._next[0]],),
-            )
+            rows.run(_GIVE_BACK, ([row[0] for row in self._next[0]],))
             self._next = None
 
 
@@ -255,7 +270,7 @@ def process(limit: int = BATCH, ahead: Ahead | None = None) -> int:
     if claimed is None:
         return 0
     for delivery_id, error in claimed.unreadable:
-        quarantine([delivery_id], error)
+        quarantine(delivery_id, error)
     # What has failed before is handled alone, so that a bad item never takes its neighbours with it. Who was in hand when
     # a leader died once has most likely not killed him: the list goes together again, or nothing would move for seconds.
     tried = {row[0] for row in claimed.rows if row[5] or row[3] > ATTEMPTS_TOGETHER}
@@ -331,11 +346,12 @@ def _write(inbounds: list[Inbound]) -> None:
     if changes:
         arrivals.apply_changes(changes)
     done = sorted([*inbounds, *away], key=lambda one: one.delivery_id)
+    ids = [one.delivery_id for one in done]
     rows.write(
-        "UPDATE crm_delivery d SET state = 'done', done_at = now(), outcome = n.outcome, interaction_id = n.interaction_id, "
-        "error = '' FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS n(id, outcome, interaction_id) WHERE d.id = n.id",
+        _DONE,
         (
-            [one.delivery_id for one in done],
+            ids,
+            ids,
             [str(one.outcome or DeliveryOutcome.IGNORED) for one in done],
             [one.interaction_id for one in done],
         ),
@@ -351,7 +367,7 @@ def _count(inbounds: list[Inbound]) -> None:
 
 def _give_up(inbound: Inbound, attempts: int, error: str) -> None:
     if attempts >= MAX_ATTEMPTS:
-        quarantine([inbound.delivery_id], error)
+        quarantine(inbound.delivery_id, error)
     else:
         rows.run(
             "UPDATE crm_delivery SET state = 'queued', error = %s WHERE id = %s",
@@ -359,13 +375,15 @@ def _give_up(inbound: Inbound, attempts: int, error: str) -> None:
         )
 
 
-def quarantine(ids: list[int], error: str) -> None:
-    """Set deliveries aside with the reason; they stay visible and can be replayed."""
+def quarantine(delivery_id: int, error: str) -> None:
+    """Set a delivery aside with the reason; it stays visible and can be replayed."""
     clean = error.replace("\x00", "").encode("utf-8", "replace").decode()[:2000]
     with transaction.atomic():
-        rows.run("UPDATE crm_delivery SET state = 'quarantined', error = %s WHERE id = ANY(%s)", (clean, ids))
-        publish(*[events.DeliveryQuarantined(delivery_id=one) for one in ids])
-    counters.HANDLED.labels("quarantined").inc(len(ids))
+        rows.run(
+            "UPDATE crm_delivery SET state = 'quarantined', error = %s WHERE id = %s", (clean, delivery_id)
+        )
+        publish(events.DeliveryQuarantined(delivery_id=delivery_id))
+    counters.HANDLED.labels("quarantined").inc()
 
 
 def replay(delivery_id: int) -> None:

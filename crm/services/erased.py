@@ -13,14 +13,16 @@ from django.conf import settings
 from crm import rows
 from crm.choices import DeliveryOutcome
 from crm.connectors.base import Inbound
+from crm.services import delivery_turns
 from crm.services.identities import key_of
 
 SHORT = 16  # bytes of a digest
 
-_EMPTY = """
-UPDATE crm_delivery SET raw = '', digest = '', error = '',
-    external_id = 'erased-' || translate(id::text, '0123456789', 'abcdefghij') WHERE id = ANY(%s)
-"""
+_EMPTY = f"""
+WITH {delivery_turns.HELD}
+UPDATE crm_delivery d SET raw = '', digest = '', error = '',
+    external_id = 'erased-' || translate(d.id::text, '0123456789', 'abcdefghij') FROM held WHERE d.id = held.id
+"""  # noqa: S608 - our own words
 
 
 def author_key(kind: str, value: str) -> bytes:

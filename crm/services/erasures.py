@@ -20,7 +20,19 @@ from crm.bus import publish
 from crm.choices import ErasureState, ErasureWay, ErasureWhy, InteractionStatus, MessageState, TicketStatus
 from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import Activity, Customer, Erasure, Identity, Interaction, Message, Ticket, User
-from crm.services import audit, erased, exports, holds, interactions, merges, search, streams, tickets, traces
+from crm.services import (
+    audit,
+    delivery_turns,
+    erased,
+    exports,
+    holds,
+    interactions,
+    merges,
+    search,
+    streams,
+    tickets,
+    traces,
+)
 from crm.services.merges import family
 from crm.services.traces import Loose, Params
 
@@ -198,6 +210,7 @@ def _finish(promised: Erasure, loose: Loose) -> bool:
         found |= _answers(found, loose.names | loose.addresses)
         # Any list written before may hold the person: its file goes, and who asked for it is told to ask again.
         found["exports"] = exports.withdraw(loose.exports)
+        _hold_deliveries(found)
         counts = _counts(found)
         for label, kept in personal.register().items():
             _empty(label, kept, found, still.way)
@@ -207,6 +220,12 @@ def _finish(promised: Erasure, loose: Loose) -> bool:
         _forget_made_words(found["words"])
         _prove(still, counts)
     return True
+
+
+def _hold_deliveries(found: Params) -> None:
+    """All that came of the person, in the order in which the doors hold what comes again."""
+    of = personal.register()["crm.Delivery"].of
+    rows.run(f"SELECT 1 FROM crm_delivery t WHERE {of} ORDER BY {delivery_turns.ORDER} FOR UPDATE", found)  # noqa: S608
 
 
 def _empty(label: str, kept: personal.Kept, found: Params, way: str) -> None:
@@ -313,8 +332,10 @@ def _echo_raw(found: Params, loose: Loose, handles: list[str]) -> None:
         others |= set(rows.run(statement, found))
     ordered = sorted(others - set(zip(found["channels"], found["items"], strict=True)))
     raws = rows.run(
-        "SELECT d.id, d.raw FROM crm_delivery d WHERE d.raw <> '' AND (d.id = ANY(%s) OR (d.channel_id, d.external_id) IN "
-        "(SELECT * FROM unnest(%s::bigint[], %s::text[])))",
+        f"""
+        SELECT d.id, d.raw FROM crm_delivery d WHERE d.raw <> '' AND (d.id = ANY(%s) OR (d.channel_id, d.external_id) IN
+            (SELECT * FROM unnest(%s::bigint[], %s::text[]))) ORDER BY {delivery_turns.ORDER} FOR UPDATE
+        """,  # noqa: S608 - our own words
         (loose.answering, [one[0] for one in ordered], [one[1] for one in ordered]),
     )
     named = [re.compile(rb"@" + re.escape(one.encode()) + rb"(?!\w)", re.IGNORECASE) for one in handles]

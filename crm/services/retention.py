@@ -17,7 +17,7 @@ from crm.access import Permission, require
 from crm.choices import ErasureWhy, RetentionKind
 from crm.errors import InvalidInput
 from crm.models import Activity, RetentionPolicy, User
-from crm.services import erasures
+from crm.services import delivery_turns, erasures
 
 BATCH = 1_000
 
@@ -91,15 +91,13 @@ SELECT d.id FROM crm_delivery d JOIN crm_channel h ON h.id = d.channel_id LEFT J
 WHERE d.state = 'STATE' AND d.received_at < %(before)s AND d.raw <> '' AND {_BRAND}
 AND (i.customer_id IS NULL OR i.customer_id NOT IN (SELECT id FROM held)) AND d.id > %(after)s ORDER BY d.id LIMIT %(limit)s
 """  # noqa: S608 - our own words
-register(
-    RetentionKind.DELIVERIES.value,
-    Kind(_RAW.replace("STATE", "done"), "UPDATE crm_delivery SET raw = '' WHERE id = ANY(%s)"),
-)
+_RAW_GOES = f"WITH {delivery_turns.HELD} UPDATE crm_delivery d SET raw = '' FROM held WHERE d.id = held.id"  # noqa: S608
+register(RetentionKind.DELIVERIES.value, Kind(_RAW.replace("STATE", "done"), _RAW_GOES))
 register(
     RetentionKind.QUARANTINE.value,
     Kind(
         _RAW.replace("STATE", "quarantined"),
-        "UPDATE crm_delivery SET raw = '', error = 'It was kept long enough.' WHERE id = ANY(%s)",
+        _RAW_GOES.replace("raw = ''", "raw = '', error = 'It was kept long enough.'"),
     ),
 )
 register(

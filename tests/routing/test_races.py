@@ -2,17 +2,19 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import orjson
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import Count, F, Sum
 
+from crm import rows
 from crm.errors import Conflict
-from crm.models import Customer, Ticket
+from crm.models import Customer, Delivery, Ticket
 from crm.services import deliveries
 from routing.models import Agent, Assignment, WorkItem
 from routing.services import assignments, dispatch, presence
@@ -159,3 +161,42 @@ def test_the_same_items_from_many_senders_while_two_conveyors_handle_them_are_on
     assert (ledger["received"], ledger["done"], ledger["duplicate"]) == (600, 60, 540)
     assert Mention.objects.count() == 60
     assert Customer.objects.count() == Ticket.objects.count() == 30
+
+
+@pytest.mark.usefixtures("_shared")
+def test_a_sender_and_the_conveyor_never_wait_for_each_other_over_two_items():
+    channel = factories.make_channel()
+    factories.make_queue(is_fallback=True)
+    # The later key has the lower id: held by id, the conveyor has it while the sender, by key, has the other.
+    item = {"kind": "mention", "text": "hello", "created_at": "2026-01-01T10:00:00Z", "author": {"id": "p"}}
+    raws = [orjson.dumps({"id": name, **item}) for name in ("b", "a")]
+    for raw in raws:
+        deliveries.accept(channel, [raw])
+    Delivery.objects.update(state="in_progress")
+    first = Delivery.objects.get(external_id="a")
+
+    def wait_for(many: int) -> None:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        until = time.monotonic() + 20
+        while rows.run(asked)[0][0] < many:
+            assert time.monotonic() < until
+            rows.run("SELECT pg_stat_clear_snapshot()")  # or the transaction would see the first answer again
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as pool:
+
+        def apart(work: Callable) -> object:
+            try:
+                return work()
+            finally:
+                connections.close_all()
+
+        with transaction.atomic():
+            Delivery.objects.select_for_update().get(pk=first.pk)
+            sent = pool.submit(apart, lambda: deliveries.accept(channel, raws).duplicates)
+            wait_for(1)
+            handled = pool.submit(apart, deliveries.put_back)
+            wait_for(2)
+        assert (sent.result(20), handled.result(20)) == (2, 2)
+    assert deliveries.process() == 2
+    assert deliveries.ledger()["duplicate"] == 2
