@@ -49,3 +49,23 @@ class AssignmentStatus(TextChoices):
 
 
 LIVE_ASSIGNMENTS = (AssignmentStatus.OFFERED, AssignmentStatus.ACCEPTED)
+
+
+class QueueMode(TextChoices):
+    """How work of a queue comes to an agent."""
+
+    PUSH = "push", "Offered to an agent, who accepts"
+    AUTO = "auto", "Given to an agent without asking"
+    NEXT = "next", "Agents ask for the next one"
+    FREE = "free", "Agents choose from the list"
+
+
+PULLED = (QueueMode.NEXT, QueueMode.FREE)
+
+
+class QueueOrder(TextChoices):
+    """What goes first within a queue; what is a matter of safety goes first in any."""
+
+    SCORE = "score", "By score"
+    DUE = "due", "Earliest due first"
+    OLDEST = "oldest", "Longest waiting first"

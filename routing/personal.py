@@ -5,7 +5,10 @@ from crm.personal import nobody
 nobody("routing.Skill", "code", "name")
 nobody("routing.Agent", "languages", "chosen", "chosen_reason", "blocked_families")
 nobody("routing.PresenceInterval", "chosen", "doing", "reason")
-nobody("routing.Queue", "slug", "name", "topics", "targets")
+nobody(
+    "routing.Queue",
+    "slug", "name", "topics", "channels", "targets", "mode", "ordering", "required_skills", "preferred_skills", "offer_seconds",
+)  # fmt: skip
 nobody(
     "routing.WorkItem",
     "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome",

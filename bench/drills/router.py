@@ -22,8 +22,8 @@ def main() -> None:
     counted = [0, 0]
     commit = dispatch.commit
 
-    def counting(decisions: list, families: dict) -> list:
-        made = commit(decisions, families)
+    def counting(decisions: list, rings: dict) -> list:
+        made = commit(decisions, rings)
         counted[0] += len(decisions)
         counted[1] += len(made)
         return made

@@ -14,7 +14,11 @@ class QueueSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Queue
-        fields = ["id", "slug", "name", "team", "topics", "targets", "goal", "is_fallback"]
+        fields = [
+            "id", "slug", "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering",
+            "required_skills", "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within",
+            "escape_seconds",
+        ]  # fmt: skip
 
 
 class SkillSerializer(serializers.ModelSerializer):

@@ -1,9 +1,16 @@
 """Work items waiting under one set of rules."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 
 from crm.choices import Family
 from crm.models import Team
+from routing.choices import QueueMode, QueueOrder
+
+LONGEST_OFFER = 3600  # s
+LONGEST_WRAP_UP = 3600  # s
+LONGEST_WAIT = 30 * 24 * 3600  # s, of a step or until the fallback
 
 
 def default_targets() -> dict:
@@ -26,17 +33,65 @@ class Queue(models.Model):
         Team, on_delete=models.PROTECT, related_name="queues", help_text="Who answers for it."
     )
     topics = models.JSONField(default=list, blank=True, help_text="Topic codes that lead here.")
+    channels = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Slugs of channels that lead here; with topics too, both must fit.",
+    )
     targets = models.JSONField(
         default=default_targets, help_text="Seconds to the first answer, by channel family."
     )
     goal = models.FloatField(default=0.9, help_text="Share to be answered within the target.")
     is_fallback = models.BooleanField(default=False, help_text="Takes what no other queue claims.")
+    mode = models.CharField(max_length=4, choices=QueueMode, default=QueueMode.PUSH)
+    ordering = models.CharField(max_length=6, choices=QueueOrder, default=QueueOrder.SCORE)
+    required_skills = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Skill code to lowest level, asked beside what the work itself needs.",
+    )
+    preferred_skills = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Skill code to lowest level: of those who could, who has them goes first.",
+    )
+    offer_seconds = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="How long an offer rings, by channel family; what is not named here is the installation's.",
+    )
+    wrap_up_seconds = models.PositiveSmallIntegerField(
+        default=60,
+        validators=[MaxValueValidator(LONGEST_WRAP_UP)],
+        help_text="Time for reason and outcome after live work; nought: none.",
+    )
+    codes_required = models.BooleanField(default=True, help_text="Work ends only with reason and outcome.")
+    pull_within = models.PositiveSmallIntegerField(
+        default=10,
+        validators=[MinValueValidator(1)],
+        help_text="Where agents choose: among how many of the first that they could take.",
+    )
+    escape_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_WAIT)],
+        help_text="Wait here after which work goes to the fallback queue; empty: never.",
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["is_fallback"], condition=models.Q(is_fallback=True), name="queue_one_fallback"
-            )
+            ),
+            models.CheckConstraint(condition=Q(mode__in=QueueMode.values), name="queue_mode"),
+            models.CheckConstraint(condition=Q(ordering__in=QueueOrder.values), name="queue_ordering"),
+            models.CheckConstraint(
+                condition=Q(wrap_up_seconds__lte=LONGEST_WRAP_UP), name="queue_wrap_up_bounded"
+            ),
+            models.CheckConstraint(condition=Q(pull_within__gte=1), name="queue_pull_within"),
+            models.CheckConstraint(
+                condition=Q(escape_seconds__gte=1, escape_seconds__lte=LONGEST_WAIT), name="queue_escape"
+            ),
         ]
 
     def __str__(self) -> str:

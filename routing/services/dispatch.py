@@ -22,7 +22,7 @@ from routing.services import presence, work_items
 _ITEMS = """
 SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(epoch FROM w.queued_at)::float8,
        extract(epoch FROM w.deadline)::float8, w.priority_parts, w.customer_id, w.preferred_agent_id,
-       extract(epoch FROM w.preferred_until)::float8, w.refused_by, q.targets, w.status
+       extract(epoch FROM w.preferred_until)::float8, w.refused_by, q.targets, q.offer_seconds
 FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id WHERE
 """
 
@@ -82,25 +82,25 @@ class Router:
 
     def __init__(self) -> None:
         self.pool = engine.Pool(pacing=Pacing())
-        self.families: dict[int, str] = {}
+        self.rings: dict[int, int] = {}  # by item, how long its offer rings, in seconds
         self._loaded: set[int] = set()  # agents who were just offered something: their seats are read again
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
         self.pool = engine.Pool(pacing=_pacing())
         rows.run("DELETE FROM routing_change")
-        self.families = {}
+        self.rings = {}
         self._add(rows.run(_ITEMS + "w.status = 'waiting'"))
         self.refresh_seats()
 
     def _add(self, found: list[tuple]) -> None:
         for row in found:
             item = _item(row)
-            self.families[item.id] = item.family
+            self.rings[item.id] = work_items.offer_seconds(item.family, _known(row[14]))
             self.pool.add(item)
 
     def _drop(self, item_id: int) -> None:
-        self.families.pop(item_id, None)
+        self.rings.pop(item_id, None)
         self.pool.remove(item_id)
 
     def refresh_seats(self) -> None:
@@ -132,7 +132,7 @@ class Router:
         decisions = self.pool.decide(now)
         if not decisions:
             return 0
-        made = commit(decisions, self.families)
+        made = commit(decisions, self.rings)
         offered = {row[1] for row in made}
         self._loaded |= {row[2] for row in made}
         for one in decisions:
@@ -200,8 +200,8 @@ def _seat(row: tuple) -> engine.Seat:
     )
 
 
-def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[tuple]:
-    """Write a round in one statement guarded by `status = waiting` and by capacity.
+def commit(decisions: list[engine.Decision], rings: dict[int, int]) -> list[tuple]:
+    """Write a round in one statement guarded by `status = waiting` and by capacity; `rings` says how long each offer rings.
 
     Returns (assignment, work item, agent, user) of the offers made.
     """
@@ -214,7 +214,7 @@ def commit(decisions: list[engine.Decision], families: dict[int, str]) -> list[t
                 [one.units for one in decisions],
                 [one.score for one in decisions],
                 [rows.as_json(_explanation(one)) for one in decisions],
-                [work_items.offer_seconds(families[one.item_id]) for one in decisions],
+                [rings[one.item_id] for one in decisions],
                 [one.preferred for one in decisions],
             ),
         )

@@ -1,6 +1,7 @@
 """Work items: queued with skills and a deadline, returned to their place, withdrawn."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from crm.judging import Opening, Owner
 from routing import events
 from routing.models import Queue, WorkItem
 
+NOTHING_OWN: Mapping[str, int] = {}
 UNITS = {Family.VOICE: 15, Family.CHAT: 5}
 PREFERRED_SECONDS = 60
 
@@ -47,9 +49,11 @@ _QUEUES = rows.with_columns(
 )
 
 
-def offer_seconds(family: str) -> int:
-    """How long an offer rings (`practice.md` 2.2)."""
-    return getattr(settings, "OFFER_SECONDS_" + {"voice": "CALL"}.get(family, family.upper()))
+def offer_seconds(family: str, own: Mapping[str, int] = NOTHING_OWN) -> int:
+    """How long an offer rings (`practice.md` 2.2): what its queue says of the family, else the installation."""
+    return own.get(family) or getattr(
+        settings, "OFFER_SECONDS_" + {"voice": "CALL"}.get(family, family.upper())
+    )
 
 
 def units_of(family: str) -> int:

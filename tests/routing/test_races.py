@@ -77,7 +77,7 @@ def test_four_routers_at_once_offer_each_item_once_and_fill_nobody_beyond_capaci
         # Each begins with a hand of its own, so that the rounds interleave instead of one taking all.
         dice = random.Random(number)
         for router in routers:
-            for item in dice.sample(sorted(router.families), 40):
+            for item in dice.sample(sorted(router.rings), 40):
                 router._drop(item)
         at_once([lambda router=router: router.round(1e10) for router in routers])
         assert over_or_doubled() == (0, 0, 0)
