@@ -355,13 +355,15 @@ class ChannelAdmin(Configuration, admin.ModelAdmin):
 class CodeAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     """The two lists of wrap-up. Retire a code that is no longer wanted: figures of the past need it."""
 
-    list_display = ("label", "kind", "code", "retired")
-    list_filter = ("kind", "retired")
+    fields = ("kind", "label", "code", "brand", "parent", "retired")
+    list_display = ("label", "kind", "code", "parent", "brand", "retired")
+    list_filter = ("kind", "brand", "retired")
+    list_select_related = ("parent", "brand")
     search_fields = ("label", "code")
     prepopulated_fields = {"code": ("label",)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("kind", "code") if obj else ()
+        return ("kind", "code", "brand", "parent") if obj else ()
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict:
         return {} if obj else dict(self.prepopulated_fields)

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from crm import live, rows
 from crm.services import deliveries, streams
-from routing.services import assignments, dispatch, presence, work_items
+from routing.services import assignments, dispatch, presence, work_items, wrap_ups
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,8 @@ class Conveyor:
             if settings.LEADER_LOCK:
                 self.beat()
             presence.drop_silent()
+            while wrap_ups.end_due():
+                pass
             rows.forget_plans()
             self.router.refresh_seats()
             self._due_for_round = True

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import bulks, companies, imports, lists, macros, notices, privacy, rights, viewsets
+from crm.api import bulks, codes, companies, imports, lists, macros, notices, privacy, rights, viewsets
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -21,6 +21,7 @@ router.register("identities", viewsets.IdentityViewSet, "api-identity")
 router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
 router.register("messages", viewsets.MessageViewSet, "api-message")
 router.register("tickets", viewsets.TicketViewSet, "api-ticket")
+router.register("codes", codes.CodeViewSet, "api-code")
 router.register("channels", viewsets.ChannelViewSet, "api-channel")
 router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
 router.register("macros", macros.MacroViewSet, "api-macro")

@@ -491,6 +491,29 @@ def close_open(interaction_id: int, *, by: User | None, reason: str, outcome: st
     return bool(closed)
 
 
+# The same for many, of which several may be of one ticket; each with its line of history.
+_CLOSE_ALL = """
+WITH closed AS (
+    UPDATE crm_interaction SET status = 'closed', closed_at = now(), reason = '', outcome = '', waiting_since = NULL
+    WHERE id = ANY(%(ids)s::bigint[]) AND status = 'open' RETURNING id, ticket_id, customer_id
+), solved AS (
+    UPDATE crm_ticket t SET status = 'solved', solved_at = now(), updated_at = now()
+    WHERE t.id IN (SELECT ticket_id FROM closed) AND t.status NOT IN ('solved', 'closed', 'folded')
+        AND NOT EXISTS (SELECT 1 FROM crm_interaction o WHERE o.ticket_id = t.id AND o.status = 'open'
+            AND o.id <> ALL(%(ids)s::bigint[]))
+), recorded AS (
+    INSERT INTO crm_activity (verb, customer_id, ticket_id, interaction_id, data)
+    SELECT 'interaction.closed', customer_id, ticket_id, id, '{"reason": "", "outcome": ""}'::jsonb FROM closed
+)
+SELECT id FROM closed ORDER BY id
+"""
+
+
+def close_all(interaction_ids: list[int]) -> list[int]:
+    """Close contacts without codes, by nobody, for a caller who tells of it; returns those that were open."""
+    return [row[0] for row in rows.run(_CLOSE_ALL, {"ids": interaction_ids})] if interaction_ids else []
+
+
 def closed_tellings(interaction_id: int) -> list[streams.Telling]:
     """What is told of a close."""
     data = {"interaction": interaction_id}

@@ -14,7 +14,7 @@ from crm.secrets import digest, new_token
 
 NOUNS = (
     "customers", "identities", "interactions", "messages", "tickets", "mentions", "channels", "deliveries", "queues",
-    "skills", "agents", "work-items", "offers", "assignments", "macros", "teams", "users", "boards", "companies", "tags",
+    "skills", "agents", "work-items", "offers", "assignments", "macros", "codes", "teams", "users", "boards", "companies", "tags",
     "custom-fields", "views", "notices", "bulks", "imports", "exports", "rights",
 )  # fmt: skip
 SCOPES = frozenset([f"{noun}:{act}" for noun in NOUNS for act in ("read", "write")]) | {"events:read", "desk"}

@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest
 
 from crm.access import Permission, find, may
-from crm.choices import LENGTHS, Audience, CodeKind, InteractionStatus
-from crm.models import Code, Interaction, Message
+from crm.choices import LENGTHS, Audience, InteractionStatus
+from crm.models import Interaction, Message
 from crm.services import context, messages, streams
 from crm.views.base import Page, panels_of
 
@@ -34,7 +34,6 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
         "author", "identity", "macro_use__version__macro"
     )
     can_reply = may(user, Permission.REPLY, interaction) and interaction.status == InteractionStatus.OPEN
-    codes = list(Code.objects.filter(retired=False).order_by("label"))
     return {
         "interaction": interaction,
         "thread": list(words.order_by("-at", "-pk")[:MESSAGES_SHOWN])[::-1],
@@ -44,8 +43,6 @@ def thread_of(interaction: Interaction, request: HttpRequest) -> dict[str, Any]:
         and interaction.channel.kind in messages.TAKES_PRIVATE,
         "limit": LENGTHS.get(interaction.channel.kind),
         "has_macros": can_reply,
-        "reasons": [code for code in codes if code.kind == CodeKind.REASON],
-        "outcomes": [code for code in codes if code.kind == CodeKind.OUTCOME],
         **panels_of([interaction.pk], user)[interaction.pk],
     }
 

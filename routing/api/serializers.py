@@ -66,8 +66,8 @@ class AssignmentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Assignment
         fields = [
-            "id", "work_item", "agent", "status", "units", "score", "offered_at", "expires_at", "accepted_at", "ended_at",
-            "reason",
+            "id", "work_item", "agent", "status", "units", "score", "offered_at", "expires_at", "accepted_at", "wrap_up_at",
+            "wrap_up_until", "wrap_up_extended", "ended_at", "reason",
         ]  # fmt: skip
 
 
@@ -85,10 +85,16 @@ class DeclineInput(serializers.Serializer):
 
 
 class CompleteInput(serializers.Serializer):
-    """The two codes of wrap-up."""
+    """The two codes of wrap-up; empty where the queue asks for none."""
 
-    reason = serializers.CharField(max_length=40)
-    outcome = serializers.CharField(max_length=40)
+    reason = serializers.CharField(max_length=40, allow_blank=True)
+    outcome = serializers.CharField(max_length=40, allow_blank=True)
+
+
+class WrapUpInput(serializers.Serializer):
+    """Live work is over and its codes are due; `extend` asks for the same time again, once."""
+
+    extend = serializers.BooleanField(default=False)
 
 
 class TransferInput(serializers.Serializer):

@@ -1,5 +1,6 @@
 """The nouns of the distributor; acts are sub-resources."""
 
+from collections import Counter
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -26,7 +27,7 @@ from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
-from routing.services import assignments, desk, explanations, presence
+from routing.services import assignments, desk, explanations, presence, wrap_ups
 
 
 def accept(user: User, offer: int, _: Any) -> dict:
@@ -107,12 +108,14 @@ class AgentViewSet(ScopedViewSet):
         given = self.read_body(serializers.PresenceInput)
         agent = presence.choose(agent, given["state"], by=request.user, reason=given["reason"])
         held = list(
-            agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", flat=True)
+            agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", "wrap_up_at")
         )
+        counts = Counter(status for status, _ in held)
+        wrapping = sum(at is not None for _, at in held)
         return Response(
             {
                 "state": agent.chosen,
-                "doing": presence.doing(agent, held.count("offered"), held.count("accepted")),
+                "doing": presence.doing(agent, counts["offered"], counts["accepted"], wrapping),
                 "since": agent.chosen_since,
                 "reason": agent.chosen_reason,
             }
@@ -231,6 +234,21 @@ class WorkItemViewSet(ScopedViewSet):
         if not may(request.user, Permission.WORK):
             self.find()  # what may not be seen is not there, before it is forbidden
         return Response(complete(request.user, number_in(pk), request.data))
+
+    @extend_schema(request=serializers.WrapUpInput, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], url_path="wrap-up", pagination_class=None, filter_backends=[])
+    def wrap_up(self, request: Request, pk: str) -> Response:
+        """The live contact is over: the time for its codes runs, then it is saved without. `extend`: once more."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        act = wrap_ups.extend if self.read_body(serializers.WrapUpInput)["extend"] else wrap_ups.begin
+        return Response(serializers.AssignmentSerializer(act(item.pk, by=request.user)).data)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def codes(self, request: Request, pk: str) -> Response:
+        """The reasons and outcomes it may be given, the most likely first, and whether they are asked for."""
+        return Response(wrap_ups.choices(self.find()))
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

@@ -88,7 +88,9 @@ class Assignment(models.Model):
     offered_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
-    wrap_up_at = models.DateTimeField(null=True, blank=True)
+    wrap_up_at = models.DateTimeField(null=True, blank=True, help_text="Live work was over; codes are due.")
+    wrap_up_until = models.DateTimeField(null=True, blank=True, help_text="Then it is saved as not coded.")
+    wrap_up_extended = models.BooleanField(default=False, db_default=False)
     ended_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=100, blank=True)
 
@@ -103,11 +105,19 @@ class Assignment(models.Model):
                 condition=Q(accepted_at=None) | Q(accepted_at__gte=F("offered_at")),
                 name="assignment_accepted_after",
             ),
+            models.CheckConstraint(
+                condition=Q(wrap_up_until=None) | Q(wrap_up_at__isnull=False), name="assignment_wrap_up_whole"
+            ),
         ]
         indexes = [
             models.Index("expires_at", name="assignment_expiring", condition=Q(status="offered")),
             models.Index(
                 "agent", name="assignment_of_agent", condition=Q(status__in=["offered", "accepted"])
+            ),
+            models.Index(
+                "wrap_up_until",
+                name="assignment_wrapping",
+                condition=Q(status="accepted", wrap_up_until__isnull=False),
             ),
         ]
 

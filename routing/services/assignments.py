@@ -8,7 +8,7 @@ from crm.bus import publish
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.events import InteractionClosed
 from crm.models import User
-from crm.services import activities, interactions, streams
+from crm.services import activities, codes, interactions, streams
 from routing import events
 from routing.choices import AssignmentStatus
 from routing.models import Agent, Assignment, Queue, WorkItem
@@ -74,11 +74,6 @@ _END = rows.with_columns(
 
 _MOVED = 5  # columns before those of the item
 
-_CODES = """
-SELECT kind FROM crm_code WHERE NOT retired
-AND (kind = 'reason' AND code = %s::text OR kind = 'outcome' AND code = %s::text)
-"""
-
 
 def _mine(assignment_id: int, user: User) -> Assignment:
     found = (
@@ -110,7 +105,7 @@ def accept(assignment_id: int, *, by: User) -> Assignment:
         interaction_id, mine = taken[0][0], rows.made(Assignment, taken[0][1:])
         interactions.assign([(interaction_id, by.pk)])
         activities.record("offer.accepted", by=by, interaction_id=interaction_id, assignment=assignment_id)
-        _moved(
+        say_moved(
             [(assignment_id, mine.agent_id, by.pk, mine.work_item_id, interaction_id)],
             "assignment.started",
             "accepted",
@@ -124,10 +119,10 @@ def _not_taken(mine: Assignment) -> Conflict:
     return Conflict("The offer is over.", code="offer_gone", holder=holder_of(mine.work_item_id))
 
 
-def _moved(
+def say_moved(
     ended: list[tuple], kind: str, status: str, reason: str = "", first: list[streams.Telling] = ()
 ) -> None:
-    """Say what happened to assignments: rows of (assignment, agent, user, work item, interaction), after what is told `first`."""
+    """Say what happened to holds: rows of (assignment, agent, user, work item, interaction), after what is told `first`."""
     work_items.changed(work_items=[row[3] for row in ended], agents=[row[1] for row in ended])
     publish(*[events.AssignmentMoved(assignment_id=row[0], user_id=row[2], status=status) for row in ended])
     tellings: list[streams.Telling] = [*first]
@@ -164,7 +159,7 @@ def decline(assignment_id: int, *, by: User, reason: str) -> None:
         activities.record(
             "offer.declined", by=by, interaction_id=ended[0][4], assignment=assignment_id, reason=reason
         )
-        _moved([row[:5] for row in ended], "offer.withdrawn", "declined", "declined")
+        say_moved([row[:5] for row in ended], "offer.withdrawn", "declined", "declined")
 
 
 def _end_offers(ids: list[int], status: str, reason: str) -> list[tuple]:
@@ -216,7 +211,7 @@ def expire(limit: int = 500) -> int:
                 (family, agent),
             )
         publish(*[events.PresenceChanged(agent_id=row[1]) for row in ended])
-        _moved([row[:5] for row in ended], "offer.expired", "missed", "no answer")
+        say_moved([row[:5] for row in ended], "offer.expired", "missed", "no answer")
     return len(ended)
 
 
@@ -228,7 +223,7 @@ def return_offers_of(agent_ids: list[int], reason: str) -> None:
     )
     if open_offers:
         ended = _end_offers([row[0] for row in open_offers], AssignmentStatus.WITHDRAWN, reason)
-        _moved([row[:5] for row in ended], "offer.withdrawn", "withdrawn", reason)
+        say_moved([row[:5] for row in ended], "offer.withdrawn", "withdrawn", reason)
 
 
 def _end(
@@ -269,19 +264,28 @@ def _accepted_by(work_item_id: int) -> str | None:
 
 
 def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> WorkItem:
-    """Finish an item with its two codes; the interaction is closed and the agent has room again."""
-    known = {row[0] for row in rows.kept(_CODES, (reason, outcome))}
-    if wrong := {name: "is not a known code" for name in ("reason", "outcome") if name not in known}:
-        raise InvalidInput("Reason and outcome are codes.", errors=wrong)
+    """Finish an item with its two codes; the interaction is closed and the agent has room again.
+
+    A queue that asks for no codes takes an item without: it is *not coded*.
+    """
+    brands = codes.check(reason, outcome)
     with transaction.atomic():
         moved, item = _end(work_item_id, by, AssignmentStatus.COMPLETED, "done", reason, outcome)
+        if item.queue.codes_required and not (reason and outcome):
+            missing = {
+                name: "is required here"
+                for name, code in (("reason", reason), ("outcome", outcome))
+                if not code
+            }
+            raise InvalidInput("This queue asks for both codes.", errors=missing)
+        codes.check_brand(brands, item.interaction_id)
         told: list[streams.Telling] = []
         if item.interaction_id and interactions.close_open(
             item.interaction_id, by=by, reason=reason, outcome=outcome
         ):
             publish(InteractionClosed(interaction_id=item.interaction_id))
             told = interactions.closed_tellings(item.interaction_id)
-        _moved([moved], "assignment.ended", "completed", "completed", first=told)
+        say_moved([moved], "assignment.ended", "completed", "completed", first=told)
     return item
 
 
@@ -317,7 +321,7 @@ def transfer(
             queue=queue.slug if queue else None, agent=agent.pk if agent else None,
         )  # fmt: skip
         publish(events.WorkItemQueued(work_item_id=work_item_id))
-        _moved(
+        say_moved(
             [moved],
             "assignment.ended",
             "transferred",
@@ -348,11 +352,13 @@ def claim(work_item_id: int, *, by: User) -> Assignment:
         if item.interaction_id:
             interactions.assign([(item.interaction_id, by.pk)])
         activities.record("work_item.claimed", by=by, interaction_id=item.interaction_id, work_item=item.pk)
-        _moved([(made.pk, agent.pk, by.pk, item.pk, item.interaction_id)], "assignment.started", "accepted")
+        say_moved(
+            [(made.pk, agent.pk, by.pk, item.pk, item.interaction_id)], "assignment.started", "accepted"
+        )
     return made
 
 
 def end_withdrawn(ended: list[tuple]) -> None:
     """Tell the desks whose work was taken out (rows of `work_items.withdraw`)."""
     if ended:
-        _moved(ended, "assignment.ended", "withdrawn", "closed")
+        say_moved(ended, "assignment.ended", "withdrawn", "closed")

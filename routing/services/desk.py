@@ -24,7 +24,7 @@ _READERS = rows.with_columns("SELECT {u} FROM crm_user u WHERE u.id = ANY(%s::bi
 
 _MINE = """
 SELECT a.id, a.work_item_id AS work_item, w.interaction_id AS interaction, t.id AS ticket, 1000 + t.id AS number, t.subject,
-       u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, a.accepted_at AS since,
+       u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, a.accepted_at AS since, a.wrap_up_until,
        CASE WHEN i.waiting_since IS NULL THEN NULL ELSE w.deadline END AS due_at, i.waiting_since IS NOT NULL AS unread,
        (SELECT left(m.text, 140) FROM crm_message m WHERE m.interaction_id = i.id AND m.direction <> 'note'
         ORDER BY m.at DESC, m.id DESC LIMIT 1) AS last_text
@@ -51,7 +51,8 @@ def snapshot(user: User) -> dict:
         decode=("explanation",),
     )
     mine = rows.dicts(_MINE, (agent.pk,))
-    doing = presence.doing(agent, len(offered), len(mine))
+    wrapping = sum(1 for row in mine if row["wrap_up_until"])
+    doing = presence.doing(agent, len(offered), len(mine), wrapping)
     return {
         "agent": {"id": agent.pk, "name": str(user), "initials": user.initials},
         "presence": {
@@ -82,12 +83,19 @@ def _assignment(row: dict) -> dict:
         "customer": {"id": row["customer"], "name": row["name"], "handle": row["handle"]},
         "queue": row["queue"],
         "channel": {"slug": row["channel"], "kind": row["kind"]},
-        "state": "in_call" if row["kind"] == ChannelKind.PHONE else "accepted",
+        "state": _state(row),
+        "wrap_up_until": row["wrap_up_until"],
         "due_at": row["due_at"],
         "unread": row["unread"],
         "last_text": row["last_text"] or "",
         "since": row["since"],
     }
+
+
+def _state(row: dict) -> str:
+    if row["wrap_up_until"]:
+        return "wrap_up"
+    return "in_call" if row["kind"] == ChannelKind.PHONE else "accepted"
 
 
 def offers(assignment_ids: list[int]) -> dict[int, dict]:

@@ -28,12 +28,14 @@ def agent_of(user: User) -> Agent:
     return found
 
 
-def doing(agent: Agent, offered: int, accepted: int) -> str:
-    """What the agent is doing now, beside what he chose."""
+def doing(agent: Agent, offered: int, accepted: int, wrapping: int = 0) -> str:
+    """What the agent is doing now, beside what he chose; `wrapping` of the `accepted` wait only for their codes."""
     if agent.silent or agent.blocked_families:
         return Doing.NOT_RESPONDING
     if offered:
         return Doing.OFFERED
+    if wrapping and wrapping == accepted:
+        return Doing.WRAP_UP
     return Doing.IN_WORK if accepted else Doing.IDLE
 
 

@@ -133,6 +133,10 @@ REST = [
     api("POST", "tickets/{ticket}/follow/", "204:ASGMUC", "204:AUC 404:SGM", on=True),
     api("POST", "tickets/{ticket}/checklist/", "201:ASGC 403:MU", "201:AC 403:U 404:SGM", text="Ring back"),
     api("POST", "tickets/{ticket}/check/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM", item="{item}"),
+    api("GET", "codes/", EVERYBODY),
+    api("POST", "codes/", "201:A 403:SGMUC", kind="reason", code="late-parcel", label="Late parcel"),
+    api("GET", "codes/{code}/", EVERYBODY),
+    api("PATCH", "codes/{code}/", "200:A 403:SGMUC", label="Bills"),
     api("GET", "channels/", EVERYBODY),
     api("GET", "channels/{channel}/", EVERYBODY),
     api("GET", "lists/{list}/", EVERYBODY, scope="tickets:read"),
@@ -225,6 +229,11 @@ REST = [
     api(
         "POST", "work-items/{held}/complete/", "200:ASG 403:MUC", "200:A 403:UC 404:SGM",
         scope="work-items:write desk", **SPEAKS,
+    ),
+    api("GET", "work-items/{held}/codes/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
+    # Deferred work has no time for wrap-up.
+    api(
+        "POST", "work-items/{held}/wrap-up/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
     ),
     api("GET", "offers/", EVERYBODY, scope="offers:read desk"),
     api("GET", "offers/{offer}/", "200:ASGUC 404:M", SEES_ALL, scope="offers:read desk"),

@@ -73,6 +73,7 @@ def _shared() -> dict[str, object]:
         "right_set": right_set.pk,
         "grant": Grant.objects.create(user=make.make_user(), role=Role.AUDITOR, scope="everywhere").pk,
         "board": "floor",
+        "code": make.make_codes()[0].pk,
         "list": "tickets",
         "nothing": "nothing",
         "channel": channel.pk,

@@ -1,8 +1,9 @@
 // <message-thread>: one interaction, live. News brings ids; the words are fetched as fragments.
 
-import { fragment, post } from "../http.js";
-import { idOf, toast } from "../marks.js";
+import { fragment, post, read } from "../http.js";
+import { idOf, show, toast } from "../marks.js";
 import { LiveSocket } from "../socket.js";
+import "./code-list.js";
 import "./message-composer.js";
 
 const NEAR = 120; // px from the end: who reads above is not pulled down
@@ -98,7 +99,8 @@ class MessageThread extends HTMLElement {
 
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "close" || act === "transfer") this.dialog(act)?.showModal();
+    if (act === "close" || act === "transfer") this.ask(act);
+    if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
   }
 
@@ -110,7 +112,37 @@ class MessageThread extends HTMLElement {
     const act = { e: "close", t: "transfer" }[event.detail];
     if (!act || !this.dialog(act)) return;
     event.preventDefault();
-    this.dialog(act).showModal();
+    this.ask(act);
+  }
+
+  ask(act) {
+    this.dialog(act)?.showModal();
+    if (act === "close") this.codes();
+  }
+
+  /** What it may be closed with; live work is over now, and its time for the codes runs. */
+  async codes() {
+    const said = await read(`/api/v1/work-items/${this.dataset.workItem}/codes/`).catch((problem) => this.failed("close", problem));
+    if (!said) return;
+    for (const list of this.querySelectorAll("code-list")) {
+      const chosen = list.dataset.kind === "reason" ? this.dataset.topic : "";
+      list.show(said[list.dataset.kind], { chosen, required: said.required });
+    }
+    if (said.live) await this.wrapUp(false);
+  }
+
+  async wrapUp(extend) {
+    const said = await post(`/api/v1/work-items/${this.dataset.workItem}/wrap-up/`, { extend }).catch((problem) => this.failed("close", problem));
+    if (!said) return;
+    const part = show(this, "wrap-up", Boolean(said.wrap_up_until));
+    part.querySelector("relative-time").setAttribute("datetime", said.wrap_up_until);
+    part.querySelector("button").hidden = said.wrap_up_extended;
+  }
+
+  failed(name, problem) {
+    const error = this.dialog(name).querySelector(".field__error");
+    error.textContent = problem.message;
+    error.hidden = false;
   }
 
   async submitted(event) {
