@@ -109,14 +109,13 @@ class Stack:
         until(lambda: self.pids("conveyor") != before and self.leads(), 40, "a new conveyor leads")
 
     def leads(self) -> bool:
-        """Whether some conveyor's heart beats."""
+        """Whether the heart of both parts of some conveyor beats."""
         with suppress(psycopg.Error):
-            return bool(
-                self.sql(
-                    "SELECT 1 FROM routing_leader l JOIN pg_stat_activity a ON a.pid = l.backend_pid "
-                    "WHERE l.beat_at > now() - interval '2 s'"
-                )
+            beating = self.sql(
+                "SELECT l.name FROM routing_leader l JOIN pg_stat_activity a ON a.pid = l.backend_pid "
+                "WHERE l.beat_at > now() - interval '2 s'"
             )
+            return {name for (name,) in beating} == {"belt", "router"}
         return False
 
     def clear(self) -> None:

@@ -305,7 +305,7 @@ class Intake:
                 self._redis = redis.asyncio.Redis.from_url(
                     settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1
                 )
-            await self._redis.publish(live.CONVEYOR, "1")
+            await self._redis.publish(live.BELT, "1")
         except (redis.RedisError, OSError, ValueError):
             self._redis = None
 

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import transaction
 
 STREAMS = "earshot:streams"
-CONVEYOR = "earshot:conveyor"
+BELT = "earshot:belt"  # something was delivered
+CONVEYOR = "earshot:conveyor"  # the queue changed, or events have no number yet
 RIGHTS = "earshot:rights"
 FEED = "events"  # the stream that the conveyor numbers: its news is the conveyor's first
 

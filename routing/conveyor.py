@@ -1,18 +1,22 @@
-"""The one process of the hot path: deliveries to work items to offers, and the timers. It leads alone.
+"""The hot path: deliveries to work items (the belt), work items to offers, with the timers (the router). Each leads alone.
 
-Leading is an advisory lock on the very connection through which everything is written: who loses the connection has
-lost the power to write. A heartbeat row lets a standby end the session of a leader that is stuck or stopped.
+The two are processes of one command, so that a flood of posts and the offers never wait for each other, and each core has
+something to do. Leading is an advisory lock on the very connection through which everything is written: who loses the
+connection has lost the power to write. A heartbeat row lets a standby end the session of a leader that is stuck or stopped.
 """
 
 import gc
 import logging
+import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import redis
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from crm import live, rows
 from crm.services import deliveries, streams
@@ -20,15 +24,19 @@ from routing.services import assignments, dispatch, presence, work_items, wrap_u
 
 log = logging.getLogger(__name__)
 
-LOCK = "earshot.conveyor"
+BELT, ROUTER = "belt", "router"
+PARTS = (BELT, ROUTER)
+BELLS = {BELT: live.BELT, ROUTER: live.CONVEYOR}
 STUCK_SECONDS = 3
 KNOWN_SECONDS = 1  # after which a changed queue or channel is seen
 
 
 class Conveyor:
-    """The loop. `run` returns when stopped; an exception ends the process, and the launcher starts another."""
+    """The loop of some parts. `run` returns when stopped; an exception ends the process, and the launcher starts another."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: tuple[str, ...] = PARTS, is_alone: Callable[[], bool] = lambda: False) -> None:
+        self.parts = parts
+        self.is_alone = is_alone  # the process beside this one has ended
         self.stopping = False
         self.router = dispatch.Router()
         self.ahead = deliveries.Ahead(KNOWN_SECONDS)
@@ -42,7 +50,7 @@ class Conveyor:
         self.stopping = True
 
     def run(self) -> None:
-        """Wait for leadership, rebuild, then work until stopped."""
+        """Wait for leadership, rebuild, then work until stopped, or alone."""
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
         if not self.lead():
@@ -62,42 +70,56 @@ class Conveyor:
             if self.try_lead():
                 return True
             rows.run(
-                "SELECT pg_terminate_backend(backend_pid) FROM routing_leader WHERE name = 'conveyor' "
+                "SELECT pg_terminate_backend(backend_pid) FROM routing_leader WHERE name = ANY(%s) "
                 "AND beat_at < now() - make_interval(secs => %s) AND backend_pid <> pg_backend_pid()",
-                (STUCK_SECONDS,),
+                (list(self.parts), STUCK_SECONDS),
             )
             time.sleep(0.3)
+            self.stopping = self.stopping or self.is_alone()
         return False
 
     def try_lead(self) -> bool:
         """Become the leader if nobody is; at once, yes or no."""
         if not settings.LEADER_LOCK:
             return True
-        if not rows.run("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (LOCK,))[0][0]:
+        taken = [part for part in self.parts if self._lock(part)]
+        if len(taken) < len(self.parts):
+            for part in taken:
+                rows.run("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (f"earshot.{part}",))
             return False
         self.beat()
-        log.info("leading")
+        log.info("leading", extra={"parts": self.parts})
         return True
+
+    def _lock(self, part: str) -> bool:
+        return rows.run("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (f"earshot.{part}",))[0][0]
 
     def beat(self) -> None:
         """Write that we are alive, by the database's clock."""
         rows.run(
-            "INSERT INTO routing_leader (name, backend_pid, beat_at) VALUES ('conveyor', pg_backend_pid(), now()) "
-            "ON CONFLICT (name) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = excluded.beat_at"
+            "INSERT INTO routing_leader (name, backend_pid, beat_at) SELECT name, pg_backend_pid(), now() "
+            "FROM unnest(%s::text[]) AS name "
+            "ON CONFLICT (name) DO UPDATE SET backend_pid = excluded.backend_pid, beat_at = excluded.beat_at",
+            (list(self.parts),),
         )
 
     def start(self) -> None:
         """What a new leader does first: put back what was in hand, read the state."""
-        if settings.LEADER_LOCK:
+        if BELT in self.parts and settings.LEADER_LOCK:
             deliveries.put_back()
-        with transaction.atomic():
-            self.router.rebuild()
-        self._due_for_round = True
+        if ROUTER in self.parts:
+            with transaction.atomic():
+                self.router.rebuild()
+            self._due_for_round = True
 
     def step(self) -> bool:
-        """One turn of the belt; True when there was work, so that the next turn comes at once."""
-        worked = deliveries.process(ahead=self.ahead) > 0
+        """One turn; True when there was work, so that the next turn comes at once."""
+        worked = BELT in self.parts and deliveries.process(ahead=self.ahead) > 0
         self.tick()
+        return self._route(worked) if ROUTER in self.parts else worked
+
+    def _route(self, worked: bool) -> bool:
+        """Offer what can be offered, and number what was told."""
         if self.router.catch_up() or worked or self._due_for_round:
             self._due_for_round = False
             worked = bool(self.router.round(time.time())) or worked
@@ -114,37 +136,43 @@ class Conveyor:
     def tick(self) -> None:
         """The timers: offers that run out, and once a second heartbeats, silence, seats."""
         now = time.monotonic()
-        if now >= self._next_expiry:
+        if ROUTER in self.parts and now >= self._next_expiry:
             while assignments.expire():
                 pass
             self._next_expiry = now + 0.25
         if now >= self._next_second:
-            if settings.LEADER_LOCK:
-                self.beat()
+            self._each_second()
+            self._next_second = now + 1.0
+
+    def _each_second(self) -> None:
+        if self.is_alone():
+            log.warning("the process beside this one ended", extra={"parts": self.parts})
+            self.stopping = True
+        if settings.LEADER_LOCK:
+            self.beat()
+        rows.forget_plans()
+        if ROUTER in self.parts:
             presence.drop_silent()
             while wrap_ups.end_due():
                 pass
-            rows.forget_plans()
             self.router.refresh_seats()
             self._due_for_round = True
             self._unnumbered = True
-            self._next_second = now + 1.0
 
     def patience(self) -> float:
         """How long to wait for the bell, in seconds."""
         now = time.monotonic()
-        return max(
-            0.0, min(self._next_second - now, self._next_expiry - now, settings.CONVEYOR_POLL_MS / 1000)
-        )
+        next_timer = min(self._next_second, self._next_expiry) if ROUTER in self.parts else self._next_second
+        return max(0.0, min(next_timer - now, settings.CONVEYOR_POLL_MS / 1000))
 
     def listen(self, seconds: float) -> None:
         """Wait for the bell; without Redis just wait. Several rings within the window are one."""
-        if self._unnumbered:
+        if self._unnumbered and ROUTER in self.parts:
             seconds = min(seconds, 0.02)
         try:
             if self._bell is None:
                 self._bell = live.client().pubsub(ignore_subscribe_messages=True)
-                self._bell.subscribe(live.CONVEYOR)
+                self._bell.subscribe(*[BELLS[part] for part in self.parts])
             rung = self._bell.get_message(timeout=seconds) if seconds else None
             if rung:
                 self._unnumbered = True
@@ -158,13 +186,28 @@ class Conveyor:
 
 
 def main() -> None:
-    """Run a conveyor on this process's own connection until it is stopped."""
-    # Two threads share the interpreter while much comes in: hand the one that writes its turn sooner.
+    """Run the router in this process and the belt in one beside it, until stopped; when one ends, so does the other."""
+    # Two threads share an interpreter while much comes in: hand the one that writes its turn sooner.
     sys.setswitchinterval(0.0005)
     # What is loaded stays, and the queue in memory is no garbage: looking through all of it took a tenth of a second each time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    connections.close_all()  # no connection is shared by two processes
+    parent = os.getpid()
+    belt = os.fork()
+    if belt == 0:
+        _run(BELT, lambda: os.getppid() != parent)
+        return
     try:
-        Conveyor().run()
+        _run(ROUTER, lambda: os.waitpid(belt, os.WNOHANG) != (0, 0))
+    finally:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(belt, signal.SIGTERM)
+            os.waitpid(belt, 0)
+
+
+def _run(part: str, is_alone: Callable[[], bool]) -> None:
+    try:
+        Conveyor((part,), is_alone).run()
     finally:
         connection.close()

@@ -17,7 +17,7 @@ from bench.drills.log import Log
 from bench.names import token_of
 from bench.p5 import WRONG
 from bench.scene import Scene
-from bench.stack import ROOT, Stack, until
+from bench.stack import ROOT, Stack, children_of, until
 
 ITEMS = 200
 COPIES = 50
@@ -172,8 +172,8 @@ def route_at_once(scene: Scene, options: argparse.Namespace, dice: random.Random
 
 
 def asleep(stack: Stack) -> list[int]:
-    """Stop the house's own conveyor between two statements, so that it holds nothing: the four are alone."""
-    pids = stack.pids("conveyor")
+    """Stop the house's own conveyor, both its parts, between two statements, so that it holds nothing: the four are alone."""
+    pids = [one for pid in stack.pids("conveyor") for one in (pid, *children_of(pid))]
 
     def stopped() -> bool:
         for pid in pids:

@@ -155,7 +155,7 @@ def accept(channel: Channel, raws: list[bytes]) -> Receipt:
     sent = read(channel.pk, raws)
     with transaction.atomic():
         stored = rows.run(STORE, store_params(sent))
-        live.ring(live.CONVEYOR)
+        live.ring(live.BELT)
     return receipt(sent, stored)
 
 
@@ -394,7 +394,7 @@ def replay(delivery_id: int) -> None:
         )
         if not changed:
             raise Conflict("Only a quarantined delivery can be replayed.", code="not_quarantined")
-        live.ring(live.CONVEYOR)
+        live.ring(live.BELT)
 
 
 def ledger() -> dict[str, int]:

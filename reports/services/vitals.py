@@ -49,9 +49,9 @@ _FIGURES: dict[str, tuple[str, list[str], str]] = {
         ELSE chosen END, count(*) FROM routing_agent GROUP BY 1""",
     ),
     "earshot_leader_silence_seconds": (
-        "Since the leading conveyor was last alive.",
-        [],
-        "SELECT extract(epoch FROM now() - beat_at) FROM routing_leader WHERE name = 'conveyor'",
+        "Since the leading conveyor was last alive, by its part.",
+        ["part"],
+        "SELECT name, extract(epoch FROM now() - beat_at) FROM routing_leader WHERE name IN ('belt', 'router')",
     ),
     "earshot_database_connections": (
         "Connections to the database, by process and state.",

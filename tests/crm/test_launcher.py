@@ -350,6 +350,10 @@ def test_up_serves_a_page_runs_once_survives_kills_and_leaves_nothing_behind(fol
     assert not any(lives(pid) for pid in pids.values())
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @pytest.mark.slow
 def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(folder, services):
     own = {"DATABASE_URL": services["database_url"], "REDIS_URL": services["redis_url"]}
@@ -360,7 +364,14 @@ def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(fold
         assert (status, json.loads(text)["parts"]) == (200, {"postgresql": True, "redis": True})
         with psycopg.connect(own["DATABASE_URL"], autocommit=True) as link:
             told = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'earshot conveyor'"
-            assert until(lambda: link.execute(told).fetchone() == (1,), 60)
+            assert until(lambda: link.execute(told).fetchone() == (2,), 60)  # its router and its belt
+            for which in (0, 1):  # whichever of the two falls takes the other along, and both are started again
+                pid = json.loads((folder / "services.json").read_text())["pids"]["conveyor"]
+                both = [pid, *children_of(pid)]
+                assert len(both) == 2
+                os.kill(both[which], signal.SIGKILL)
+                assert until(lambda gone=both: not any(lives(one) for one in gone), 20)
+                assert until(lambda: link.execute(told).fetchone() == (2,), 60)
     assert house.returncode == 0
     with psycopg.connect(own["DATABASE_URL"]) as link:  # they are not ours to stop
         assert link.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)

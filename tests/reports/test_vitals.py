@@ -65,13 +65,15 @@ def test_unknown_sends_silent_agents_and_the_leader_are_told(client):
         make.make_message(interaction, direction="outbound", state=state, external_id=None)
     make.make_agent(), make.make_agent(silent=True), make.make_agent(blocked_families=["chat"])
     make.make_agent(chosen="offline", silent=True)
-    Leader.objects.create(name="conveyor", backend_pid=1, beat_at=timezone.now() - timedelta(seconds=30))
+    for part, silent in (("belt", 30), ("router", 130)):
+        Leader.objects.create(name=part, backend_pid=1, beat_at=timezone.now() - timedelta(seconds=silent))
     told = figures(client)
     assert (told["earshot_replies", "unknown"], told["earshot_replies", "queued"]) == (1, 1)
     assert ("earshot_replies", "sent") not in told
     assert (told["earshot_agents", "available"], told["earshot_agents", "not_responding"]) == (1, 2)
     assert told["earshot_agents", "offline"] == 1
-    assert told["earshot_leader_silence_seconds",] == pytest.approx(30, abs=20)
+    assert told["earshot_leader_silence_seconds", "belt"] == pytest.approx(30, abs=20)
+    assert told["earshot_leader_silence_seconds", "router"] == pytest.approx(130, abs=20)
     assert told["earshot_database_up",] == 1
     held = sum(value for key, value in told.items() if key[0] == "earshot_database_connections")
     assert 1 <= held <= told["earshot_database_connections_limit",]
