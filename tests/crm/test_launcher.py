@@ -365,7 +365,10 @@ def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(fold
         with psycopg.connect(own["DATABASE_URL"], autocommit=True) as link:
             told = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'earshot conveyor'"
             assert until(lambda: link.execute(told).fetchone() == (2,), 60)  # its router and its belt
-            for which in (0, 1):  # whichever of the two falls takes the other along, and both are started again
+            for which in (
+                0,
+                1,
+            ):  # whichever of the two falls takes the other along, and both are started again
                 pid = json.loads((folder / "services.json").read_text())["pids"]["conveyor"]
                 both = [pid, *children_of(pid)]
                 assert len(both) == 2
