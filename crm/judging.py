@@ -63,6 +63,7 @@ class Opening:
     topic: str
     family: str
     received_at: datetime
+    channel: str = ""  # its slug
 
 
 @dataclass(slots=True, frozen=True)

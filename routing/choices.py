@@ -69,3 +69,13 @@ class QueueOrder(TextChoices):
     SCORE = "score", "By score"
     DUE = "due", "Earliest due first"
     OLDEST = "oldest", "Longest waiting first"
+
+
+class GivesUp(TextChoices):
+    """What a step of widening gives up."""
+
+    LEVEL = "level", "A lower level will do"
+    PREFER = "prefer", "The skill is only preferred"
+    LANGUAGE = "language", "Any language will do"
+    ANYBODY = "anybody", "Anybody in the queue"
+    OVERFLOW = "overflow", "Goes to another queue"

@@ -20,7 +20,7 @@ from django.db import connection, connections, transaction
 
 from crm import live, rows
 from crm.services import deliveries, streams
-from routing.services import assignments, dispatch, presence, work_items, wrap_ups
+from routing.services import assignments, dispatch, overflows, presence, work_items, wrap_ups
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +156,8 @@ class Conveyor:
             while wrap_ups.end_due():
                 pass
             self.router.refresh_seats()
+            assignments.give_unasked()
+            overflows.move(self.router.pool.seats)
             self._due_for_round = True
             self._unnumbered = True
 

@@ -5,6 +5,7 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from routing.pacing import Pacing, Senses, rush
 
@@ -50,6 +51,7 @@ class Item:
     preferred_until: float = 0.0
     refused: frozenset[int] = frozenset()
     relax_at: tuple[tuple[float, str], ...] = ()
+    prefers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -252,6 +254,7 @@ class Requirement:
     units: int
     skills: tuple[tuple[str, int], ...]
     language: str | None
+    prefers: tuple[tuple[str, int], ...] = ()  # of those who could, who has them goes first
 
     def need(self, capacity: int) -> int:
         """The units it takes: a call takes the whole agent."""
@@ -261,24 +264,53 @@ class Requirement:
 def requirement(item: Item, now: float) -> tuple[Requirement, str]:
     """The requirement at this moment and the step of widening that was reached.
 
-    Steps: `levels` (any level will do), `skill:CODE` (without this skill), `skills` (without any), `language`.
-    Any other name only names the ring.
+    Steps: `levels` (any level will do), `level:N` and `level:N:CODE` (this level will do), `prefer` and `prefer:CODE` (only
+    preferred from now on), `skill:CODE` (without this skill), `skills` (without any), `language` (in any), `anybody` (neither
+    skills nor language). Any other name only names the ring.
     """
-    skills, language, step = dict(item.skills), item.language, EXACT
-    for at, name in sorted(item.relax_at):
-        if at > now:
-            break
-        step = name
-        if name == "levels":
-            skills = dict.fromkeys(skills, 1)
-        elif name == "skills":
-            skills = {}
-        elif name.startswith("skill:"):
-            skills.pop(name.removeprefix("skill:"), None)
-        elif name == "language":
-            language = None
+    skills, language, prefers, step = item.skills, item.language, item.prefers, EXACT
+    if item.relax_at:
+        asked = _Asked(dict(skills), language, dict(prefers))
+        for at, name in sorted(item.relax_at, key=itemgetter(0)):  # steps of one instant stay in their order
+            if at > now:
+                break
+            step = name
+            asked.give_up(*name.split(":", 2))
+        skills, language, prefers = asked.skills, asked.language, asked.prefers
     wanted = language.lower() if language else None
-    return Requirement(item.family, max(1, item.units), tuple(sorted(skills.items())), wanted), step
+    return Requirement(
+        item.family, max(1, item.units), tuple(sorted(skills.items())), wanted, tuple(sorted(prefers.items()))
+    ), step
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What an item asks of an agent while its steps are taken."""
+
+    skills: dict[str, int]
+    language: str | None
+    prefers: dict[str, int]
+
+    def give_up(self, what: str, first: str = "", second: str = "") -> None:
+        """Take one step."""
+        if what in ("skills", "anybody"):
+            self.skills = {}
+        if what in ("language", "anybody"):
+            self.language = None
+        if what == "skill":
+            self.skills.pop(first, None)
+        elif what == "prefer":
+            for code in [first] if first else list(self.skills):
+                if code in self.skills:
+                    self.prefers[code] = max(self.skills.pop(code), self.prefers.get(code, 1))
+        elif what in ("level", "levels"):
+            self.lower(int(first or 1), second)
+
+    def lower(self, level: int, only: str) -> None:
+        """From now on this level will do, of one skill or of all."""
+        for code, wanted in self.skills.items():
+            if only in ("", code):
+                self.skills[code] = min(wanted, level)
 
 
 def _speaks(seat: Seat, language: str | None) -> bool:
@@ -310,6 +342,11 @@ def _unskilled(need: Requirement, seat: Seat) -> str | None:
     if seat.max_family is not None and seat.max_family.get(need.family, 1) <= 0:
         return f"takes no {need.family}"
     return None
+
+
+def able(need: Requirement, seat: Seat) -> bool:
+    """Whether this agent has the skills and the language, whatever he does now."""
+    return _unskilled(need, seat) is None
 
 
 def _absent(need: Requirement, seat: Seat) -> str | None:
@@ -1135,7 +1172,10 @@ class _Round:
                 self.shelf.append(entry)
                 return
             mask = others or mask
-        seat, tie = self._pick(unit, mask)
+        favoured = self._favoured(unit.need, mask) if unit.need.prefers else mask
+        seat, tie = self._pick(unit, favoured)
+        if favoured != mask and favoured & (favoured - 1) == 0:
+            tie = "the only one free with what is preferred"
         reason = self._saying(entry.need, seat)
         self._give(
             entry, seat, f"{reason}, {tie}" if reason else tie, self._shown(unit, seat, mask, tie), False
@@ -1156,6 +1196,12 @@ class _Round:
             return seat, "least flexible"
         return seat, "longest idle" if seat.idle_since < second.idle_since else "first in order"
 
+    def _favoured(self, need: Requirement, mask: int) -> int:
+        """Who of these has what is preferred: each skill in turn, as long as somebody is left."""
+        for code, level in need.prefers:
+            mask = (mask & self._skilled(code, level)) or mask
+        return mask
+
     def _fullest(self, mask: int) -> Seat:
         """The one with the highest load, so that those with little to do become free."""
         load = max(load for load, busy in self.busy.items() if mask & busy)
@@ -1169,6 +1215,11 @@ class _Round:
         if words is None:
             found = [_say_language(need.language)] if need.language else []
             found += [f"{_say(code)} {seat.skills[code]}" for code, _ in need.skills]
+            found += [
+                f"{_say(code)} {seat.skills[code]} preferred"
+                for code, level in need.prefers
+                if seat.skills.get(code, 0) >= level
+            ]
             words = self.sayings[need, seat.id] = ", ".join(found)
         return words
 
@@ -1179,7 +1230,7 @@ class _Round:
         while rest and len(shown) < SHOWN:
             seat = self._lowest(rest)
             rest &= rest - 1
-            shown.append({"agent": seat.id, "eligible": True, "why": self._lost(seat, chosen)})
+            shown.append({"agent": seat.id, "eligible": True, "why": self._lost(unit.need, seat, chosen)})
         for seat in self.order if len(shown) < SHOWN else ():
             if not mask & self.bit[seat.id]:
                 need = unit.need
@@ -1194,7 +1245,10 @@ class _Round:
                     break
         return shown
 
-    def _lost(self, seat: Seat, chosen: Seat) -> str:
+    def _lost(self, need: Requirement, seat: Seat, chosen: Seat) -> str:
+        for code, level in need.prefers:
+            if seat.skills.get(code, 0) < level <= chosen.skills.get(code, 0):
+                return f"could, lacks {_say(code)}, which is preferred"
         if chosen.load > 0 and seat.load <= 0:
             return "could, kept whole for calls"
         if self.pool._ranks[seat.id][0] > self.pool._ranks[chosen.id][0]:

@@ -11,7 +11,8 @@ nobody(
 )  # fmt: skip
 nobody(
     "routing.WorkItem",
-    "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome",
+    "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome", "been_in",
 )  # fmt: skip
-nobody("routing.Assignment", "status", "explanation", "reason")
+nobody("routing.QueueStep", "gives_up")
+nobody("routing.Assignment", "status", "explanation", "reason", "step")
 nobody("routing.Leader", "name")

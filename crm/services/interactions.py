@@ -208,7 +208,9 @@ def _fold(folded: list[Contact], threads: Threads) -> None:
 def _opening(contact: Contact) -> judging.Opening:
     inbound = contact.opener
     judged = inbound.judgement
-    return judging.Opening(judged.queue_hint, judged.topic, family_of(inbound), inbound.received_at)
+    return judging.Opening(
+        judged.queue_hint, judged.topic, family_of(inbound), inbound.received_at, inbound.channel.slug
+    )
 
 
 def _insert_tickets(

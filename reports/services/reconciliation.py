@@ -50,6 +50,9 @@ CHECKS: dict[str, str] = {
     "an open contact is owned by a team": """
         SELECT id FROM crm_interaction WHERE status = 'open' AND folded_into_id IS NULL AND team_id IS NULL
         AND EXISTS (SELECT 1 FROM routing_queue)""",
+    "work waits in a queue that there is, and never goes back to one it overflowed from": """
+        SELECT w.id FROM routing_workitem w LEFT JOIN routing_queue q ON q.id = w.queue_id
+        WHERE w.status IN ('waiting', 'offered', 'assigned') AND (q.id IS NULL OR w.been_in @> to_jsonb(w.queue_id))""",
     "a work item's state fits its live assignment": """
         SELECT w.id, w.status, a.status FROM routing_workitem w LEFT JOIN routing_assignment a
             ON a.work_item_id = w.id AND a.status IN ('offered', 'accepted')

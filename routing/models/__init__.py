@@ -1,7 +1,7 @@
 """The nouns of the distributor."""
 
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, Skill
-from routing.models.queues import Queue
+from routing.models.queues import Queue, QueueStep
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Leader",
     "PresenceInterval",
     "Queue",
+    "QueueStep",
     "Skill",
     "WorkItem",
 ]

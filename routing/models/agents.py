@@ -59,6 +59,7 @@ class AgentSkill(models.Model):
     level = models.PositiveSmallIntegerField(
         default=3, validators=[MinValueValidator(1), MaxValueValidator(5)]
     )
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="From then on it does not count.")
 
     class Meta:
         constraints = [

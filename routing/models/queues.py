@@ -6,7 +6,8 @@ from django.db.models import Q
 
 from crm.choices import Family
 from crm.models import Team
-from routing.choices import QueueMode, QueueOrder
+from routing.choices import GivesUp, QueueMode, QueueOrder
+from routing.models.agents import Skill
 
 LONGEST_OFFER = 3600  # s
 LONGEST_WRAP_UP = 3600  # s
@@ -96,3 +97,64 @@ class Queue(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class QueueStep(models.Model):
+    """What is given up when work has waited in a queue for so long; steps are taken in order, each after its own wait."""
+
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    seconds = models.PositiveIntegerField(
+        validators=[MaxValueValidator(LONGEST_WAIT)], help_text="Wait after the step before it."
+    )
+    gives_up = models.CharField(max_length=8, choices=GivesUp)
+    skill = models.ForeignKey(
+        Skill,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: all of them.",
+    )
+    level = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="1 to 5, where a level is lowered."
+    )
+    target = models.ForeignKey(
+        Queue,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="fed_by",
+        help_text="Of an overflow.",
+    )
+    skip_if_nobody = models.BooleanField(
+        default=True, help_text="Pass an overflow over while nobody is in who could take the work there."
+    )
+
+    class Meta:
+        ordering = ("queue", "position")
+        constraints = [
+            models.UniqueConstraint(fields=["queue", "position"], name="queue_step_place"),
+            models.CheckConstraint(condition=Q(gives_up__in=GivesUp.values), name="queue_step_gives_up"),
+            models.CheckConstraint(condition=Q(seconds__lte=LONGEST_WAIT), name="queue_step_seconds"),
+            models.CheckConstraint(
+                condition=Q(gives_up=GivesUp.OVERFLOW, target__isnull=False)
+                | (~Q(gives_up=GivesUp.OVERFLOW) & Q(target=None)),
+                name="queue_step_target",
+            ),
+            models.CheckConstraint(
+                condition=Q(gives_up=GivesUp.LEVEL, level__isnull=False, level__gte=1, level__lte=5)
+                | (~Q(gives_up=GivesUp.LEVEL) & Q(level=None)),
+                name="queue_step_level",
+            ),
+            models.CheckConstraint(
+                condition=Q(skill=None) | Q(gives_up__in=[GivesUp.LEVEL, GivesUp.PREFER]),
+                name="queue_step_skill",
+            ),
+            models.CheckConstraint(
+                condition=Q(target=None) | ~Q(target=models.F("queue")), name="queue_step_elsewhere"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue}, step {self.position}"

@@ -39,6 +39,10 @@ class WorkItem(models.Model):
     queued_at = models.DateTimeField(help_text="When the customer began to wait; kept through every return.")
     deadline = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
+    entered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it came into this queue, if that was not its first."
+    )
+    been_in = models.JSONField(null=True, blank=True, help_text="Queues it overflowed from.")
     accepted_at = models.DateTimeField(null=True, blank=True, help_text="First accept; the wait ends here.")
     done_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=40, blank=True)
@@ -85,6 +89,10 @@ class Assignment(models.Model):
     units = models.PositiveSmallIntegerField()
     score = models.FloatField(default=0)
     explanation = models.JSONField(default=dict, blank=True)
+    step = models.CharField(max_length=60, null=True, blank=True, help_text="Step of widening that served.")
+    passed_over = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Where agents choose: how many he could have taken stood before it."
+    )
     offered_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True, blank=True)

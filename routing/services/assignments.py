@@ -113,6 +113,41 @@ def accept(assignment_id: int, *, by: User) -> Assignment:
     return mine
 
 
+# As in _ACCEPT; whom somebody holds at this moment comes the next time, and until then it is an offer like any other.
+_GIVE = """
+WITH ringing AS MATERIALIZED (
+    SELECT a.id, a.agent_id, w.interaction_id FROM routing_assignment a JOIN routing_workitem w ON w.id = a.work_item_id
+    JOIN routing_queue q ON q.id = w.queue_id WHERE a.status = 'offered' AND a.expires_at > now() AND q.mode = 'auto'
+), contacts AS MATERIALIZED (
+    SELECT i.id FROM crm_interaction i WHERE i.id IN (SELECT interaction_id FROM ringing)
+    ORDER BY i.id FOR NO KEY UPDATE SKIP LOCKED
+), agents AS MATERIALIZED (
+    SELECT g.id, g.user_id FROM routing_agent g WHERE g.id IN (SELECT agent_id FROM ringing)
+        AND (SELECT count(*) FROM contacts) >= 0 ORDER BY g.id FOR NO KEY UPDATE SKIP LOCKED
+), mine AS (
+    UPDATE routing_assignment a SET status = 'accepted', accepted_at = greatest(now(), offered_at)
+    FROM ringing r JOIN agents g ON g.id = r.agent_id
+    WHERE a.id = r.id AND a.status = 'offered' AND (r.interaction_id IS NULL OR r.interaction_id IN (SELECT id FROM contacts))
+    RETURNING a.id, a.agent_id, a.work_item_id, g.user_id
+), item AS (
+    UPDATE routing_workitem w SET status = 'assigned', accepted_at = coalesce(w.accepted_at, now())
+    FROM mine WHERE w.id = mine.work_item_id RETURNING w.id, w.interaction_id
+)
+SELECT m.id, m.agent_id, m.user_id, m.work_item_id, item.interaction_id FROM mine m JOIN item ON item.id = m.work_item_id
+ORDER BY m.id
+"""
+
+
+def give_unasked() -> int:
+    """Open offers of queues that do not ask become the agents' work, in one statement; returns how many."""
+    with transaction.atomic():
+        given = rows.run(_GIVE)
+        if given:
+            interactions.assign([(row[4], row[2]) for row in given if row[4]])
+            say_moved(given, "assignment.started", "accepted")
+    return len(given)
+
+
 def _not_taken(mine: Assignment) -> Conflict:
     if mine.status == AssignmentStatus.ACCEPTED:
         return Conflict("You have it already.", code="already_yours")
@@ -303,7 +338,8 @@ def transfer(
         )
         agent_id, interaction_id = moved[1], item.interaction_id
         rows.run(
-            "UPDATE routing_workitem SET queue_id = coalesce(%s, queue_id), preferred_agent_id = %s, "
+            "UPDATE routing_workitem SET queue_id = coalesce(%s, queue_id), entered_at = now(), been_in = NULL, "
+            "preferred_agent_id = %s, "
             "preferred_until = CASE WHEN %s::bigint IS NULL THEN NULL ELSE now() + interval '60 seconds' END, "
             "refused_by = refused_by || to_jsonb(%s::bigint) WHERE id = %s",
             (

@@ -16,22 +16,38 @@ from crm import rows
 from crm.bus import publish
 from crm.services import interactions, streams
 from routing import engine, events
+from routing.choices import QueueMode
 from routing.pacing import Pacing
-from routing.services import presence, work_items
+from routing.rules import Rules, as_steps
+from routing.services import assignments, presence, work_items
 
-_ITEMS = """
+_STEPS = """
+SELECT x.queue_id, jsonb_agg(jsonb_build_array(x.seconds, x.gives_up, k.code, x.level, x.target_id, x.skip_if_nobody)
+    ORDER BY x.position) AS steps
+FROM routing_queuestep x LEFT JOIN routing_skill k ON k.id = x.skill_id GROUP BY x.queue_id
+"""
+_RULES = "q.slug, q.targets, q.required_skills, q.preferred_skills, q.ordering, s.steps"
+
+_ITEMS_OF = """
 SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(epoch FROM w.queued_at)::float8,
        extract(epoch FROM w.deadline)::float8, w.priority_parts, w.customer_id, w.preferred_agent_id,
-       extract(epoch FROM w.preferred_until)::float8, w.refused_by, q.targets, q.offer_seconds
-FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id WHERE
+       extract(epoch FROM w.preferred_until)::float8, w.refused_by,
+       extract(epoch FROM coalesce(w.entered_at, w.created_at))::float8, q.offer_seconds, q.mode,
+       {rules}
+FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id LEFT JOIN ({steps}) s ON s.queue_id = q.id
+WHERE
 """
+_ITEMS = _ITEMS_OF.format(rules=_RULES, steps=_STEPS)
+_QUEUES_OF = "SELECT q.id, {rules} FROM routing_queue q LEFT JOIN ({steps}) s ON s.queue_id = q.id"
+# What is pulled is never pushed.
+_PUSHED = "w.status = 'waiting' AND q.mode NOT IN ('next', 'free')"
 
 _SEATS = """
 SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,
        a.chosen = 'available' AND NOT a.silent AND a.seen_at > now() - make_interval(secs =>
            CASE WHEN a.seen_on_socket THEN %s ELSE %s END) AND u.is_active AS live,
        coalesce((SELECT jsonb_object_agg(s.code, x.level) FROM routing_agentskill x JOIN routing_skill s ON s.id = x.skill_id
-                 WHERE x.agent_id = a.id), '{}'::jsonb) AS skills,
+                 WHERE x.agent_id = a.id AND (x.expires_at IS NULL OR x.expires_at > now())), '{}'::jsonb) AS skills,
        coalesce((SELECT jsonb_agg(jsonb_build_array(w.customer_id, w.family)) FROM routing_assignment m
                  JOIN routing_workitem w ON w.id = m.work_item_id
                  WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')), '[]'::jsonb) AS holds
@@ -57,8 +73,10 @@ WITH given AS (
     UPDATE routing_workitem w SET status = 'offered' FROM allowed f
     WHERE w.id = f.item AND w.status = 'waiting' RETURNING w.id
 ), made AS (
-    INSERT INTO routing_assignment (work_item_id, agent_id, status, units, score, explanation, offered_at, expires_at, reason)
-    SELECT f.item, f.agent, 'offered', f.units, f.score, f.explanation, now(), now() + make_interval(secs => f.seconds), ''
+    INSERT INTO routing_assignment
+        (work_item_id, agent_id, status, units, score, explanation, offered_at, expires_at, reason, step)
+    SELECT f.item, f.agent, 'offered', f.units, f.score, f.explanation, now(), now() + make_interval(secs => f.seconds), '',
+        left(f.explanation ->> 'step', 60)
     FROM allowed f JOIN taken t ON t.id = f.item RETURNING id, work_item_id, agent_id, units
 ), loaded AS (
     UPDATE routing_agent a SET load = a.load + m.units
@@ -83,24 +101,28 @@ class Router:
     def __init__(self) -> None:
         self.pool = engine.Pool(pacing=Pacing())
         self.rings: dict[int, int] = {}  # by item, how long its offer rings, in seconds
+        self.unasked: set[int] = set()  # items whose queue gives them without asking
         self._loaded: set[int] = set()  # agents who were just offered something: their seats are read again
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
         self.pool = engine.Pool(pacing=_pacing())
         rows.run("DELETE FROM routing_change")
-        self.rings = {}
-        self._add(rows.run(_ITEMS + "w.status = 'waiting'"))
+        self.rings, self.unasked = {}, set()
+        self._add(rows.run(_ITEMS + _PUSHED))
         self.refresh_seats()
 
     def _add(self, found: list[tuple]) -> None:
         for row in found:
             item = _item(row)
             self.rings[item.id] = work_items.offer_seconds(item.family, _known(row[14]))
+            if row[15] == QueueMode.AUTO:
+                self.unasked.add(item.id)
             self.pool.add(item)
 
     def _drop(self, item_id: int) -> None:
         self.rings.pop(item_id, None)
+        self.unasked.discard(item_id)
         self.pool.remove(item_id)
 
     def refresh_seats(self) -> None:
@@ -118,7 +140,7 @@ class Router:
         if items:
             for item in items:
                 self._drop(item)
-            self._add(rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (items,)))
+            self._add(rows.run(_ITEMS + "w.id = ANY(%s) AND " + _PUSHED, (items,)))
         agents = sorted({agent for _, agent in changed if agent} | self._loaded)
         self._loaded = set()
         if agents:
@@ -134,6 +156,8 @@ class Router:
             return 0
         made = commit(decisions, self.rings)
         offered = {row[1] for row in made}
+        if not self.unasked.isdisjoint(offered):
+            assignments.give_unasked()
         self._loaded |= {row[2] for row in made}
         for one in decisions:
             self._drop(one.item_id)
@@ -159,9 +183,26 @@ def _known(text: str) -> Any:
     return orjson.loads(text)
 
 
+@lru_cache(1024)
+def _rules(slug: str, targets: str, required: str, preferred: str, ordering: str, steps: str | None) -> Rules:
+    found = [orjson.loads(text) for text in (targets, required, preferred, steps or "[]")]
+    return Rules(slug, found[0], found[1], found[2], ordering, as_steps(found[3]))
+
+
+def rules_of_queues() -> dict[int, Rules]:
+    """The rules of every queue, by its id."""
+    found = rows.run(_QUEUES_OF.format(rules=_RULES, steps=_STEPS))
+    return {row[0]: _rules(*row[1:]) for row in found}
+
+
+def seats_of_active() -> list[engine.Seat]:
+    """Everybody who could come to work here, there or not."""
+    params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET)
+    return [_seat(row) for row in rows.run(_SEATS + " WHERE u.is_active", params)]
+
+
 def _item(row: tuple) -> engine.Item:
-    targets = _known(row[13])
-    return engine.Item(
+    item = engine.Item(
         id=row[0],
         queue=row[1],
         family=row[2],
@@ -170,13 +211,13 @@ def _item(row: tuple) -> engine.Item:
         language=row[5] or None,
         queued_at=row[6],
         deadline=row[7],
-        goal_seconds=float(targets.get(row[2], 3600)),
         parts=rows.from_json(row[8]),
         customer=row[9],
         preferred=row[10],
         preferred_until=row[11] or 0.0,
         refused=frozenset(_known(row[12])),
     )
+    return _rules(*row[16:]).rule(item, row[13])
 
 
 def _seat(row: tuple) -> engine.Seat:

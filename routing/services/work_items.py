@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 
 from crm import live, rows
 from crm.bus import publish
@@ -69,14 +70,25 @@ class _Desk:
         self.queues = [rows.made(Queue, row[1:]) for row in found]
         self.skills = set(found[0][0] or ()) if found else set()
         self.by_slug = {queue.slug: queue for queue in self.queues}
-        self.by_topic = {topic: queue for queue in reversed(self.queues) for topic in queue.topics}
+        everywhere = [queue for queue in self.queues if not queue.channels]
+        self.by_topic = {topic: queue for queue in reversed(everywhere) for topic in queue.topics}
+        self.by_channel: dict[str, list[Queue]] = {}
+        for queue in sorted(self.queues, key=lambda one: not one.topics):  # who names topics too, first
+            for channel in queue.channels:
+                self.by_channel.setdefault(channel, []).append(queue)
         self.fallback = next(
             (q for q in self.queues if q.is_fallback), self.queues[-1] if self.queues else None
         )
 
-    def queue_for(self, hint: str, topic: str) -> Queue:
-        """By a rule's hint, by topic, else the fallback: nothing is left without a queue."""
-        return self.by_slug.get(hint) or self.by_topic.get(topic) or self.fallback
+    def queue_for(self, hint: str, topic: str, channel: str) -> Queue:
+        """By channel, by a rule's hint, by topic, else the fallback: nothing is left without a queue."""
+        for queue in self.by_channel.get(channel, ()):
+            if not queue.topics or topic in queue.topics:
+                return queue
+        hinted = self.by_slug.get(hint)
+        if hinted is not None and not hinted.channels:
+            return hinted
+        return self.by_topic.get(topic) or self.fallback
 
 
 class _Kept:
@@ -104,7 +116,7 @@ def owners(openings: list[Opening]) -> list[Owner]:
     desk = _desk()
     if desk.fallback is None:
         return [Owner() for _ in openings]
-    queues = [desk.queue_for(one.queue_hint, one.topic) for one in openings]
+    queues = [desk.queue_for(one.queue_hint, one.topic, one.channel) for one in openings]
     return [
         Owner(queue.team_id, _due(one.received_at, one.family, queue))
         for one, queue in zip(openings, queues, strict=True)
@@ -115,7 +127,8 @@ def enqueue(interaction_ids: list[int]) -> None:
     """Queue opened interactions, set-based, in the opener's transaction. One that is queued already stays as it is."""
     opened = rows.run(
         "SELECT i.id, family, queue_hint, topic, required_skills, language, priority_parts, customer_id, "
-        "coalesce(waiting_since, received_at) AS since, received_at, now(), nextval('routing_workitem_id_seq') "
+        "coalesce(waiting_since, received_at) AS since, received_at, now(), nextval('routing_workitem_id_seq'), "
+        "(SELECT c.slug FROM crm_channel c WHERE c.id = i.channel_id) "
         "FROM crm_interaction i WHERE id = ANY(%s::bigint[]) AND status = 'open' "
         "AND NOT EXISTS (SELECT 1 FROM routing_workitem w "
         "WHERE w.interaction_id = i.id AND w.status IN ('waiting', 'offered', 'assigned')) ORDER BY id",
@@ -127,7 +140,7 @@ def enqueue(interaction_ids: list[int]) -> None:
     if desk.fallback is None:
         return
     held = dict(rows.run(_HELD, (sorted({row[7] for row in opened}),)))
-    queues = [desk.queue_for(row[2], row[3]) for row in opened]
+    queues = [desk.queue_for(row[2], row[3], row[12]) for row in opened]
     n = len(opened)
     # Targets run from when we had it, not from the network's own time.
     queued_at = [row[9] for row in opened]
@@ -158,9 +171,14 @@ def enqueue(interaction_ids: list[int]) -> None:
         },
         tail="ON CONFLICT (interaction_id) WHERE status IN ('waiting', 'offered', 'assigned') DO NOTHING",
     )
-    rows.write(_OWN, (ids,))
+    own(ids)
     changed(work_items=ids)
     publish(*[events.WorkItemQueued(work_item_id=one) for one in ids])
+
+
+def own(ids: list[int]) -> None:
+    """Who answers for the queue of these items answers for their contacts and tickets."""
+    rows.write(_OWN, (ids,))
 
 
 def _preferred_until(row: tuple, held: dict[int, int]) -> datetime | None:
@@ -242,9 +260,11 @@ def follow_customers(customers: list[int]) -> None:
 
 
 def move_to_queue(work_item_id: int, queue: Queue) -> None:
-    """Change the queue of a waiting item; its age is kept."""
+    """Change the queue of a waiting item; its age is kept, the steps of the new queue begin."""
     with transaction.atomic():
-        moved = WorkItem.objects.filter(pk=work_item_id, status="waiting").update(queue=queue)
+        moved = WorkItem.objects.filter(pk=work_item_id, status="waiting").update(
+            queue=queue, entered_at=Now(), been_in=None
+        )
         if not moved:
             raise Conflict("The item is not waiting.", code="not_waiting")
         changed(work_items=[work_item_id])

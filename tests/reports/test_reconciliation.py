@@ -58,6 +58,9 @@ BREAKS = {
         "UPDATE routing_workitem SET status = 'waiting' WHERE status = 'done'"
     ],
     "an open contact is owned by a team": ["UPDATE crm_interaction SET team_id = NULL WHERE status = 'open'"],
+    "work waits in a queue that there is, and never goes back to one it overflowed from": [
+        "UPDATE routing_workitem SET been_in = jsonb_build_array(queue_id)"
+    ],
     "a work item's state fits its live assignment": [
         "UPDATE routing_workitem SET status = 'waiting' WHERE status = 'offered'"
     ],
