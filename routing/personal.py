@@ -14,5 +14,6 @@ nobody(
     "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome", "been_in",
 )  # fmt: skip
 nobody("routing.QueueStep", "gives_up")
+nobody("routing.RuleChange", "reason", "changes")
 nobody("routing.Assignment", "status", "explanation", "reason", "step")
 nobody("routing.Leader", "name")

@@ -1,24 +1,160 @@
 """What the distributor's nouns look like to API clients, and the small inputs of its acts."""
 
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from crm.api.serializers import ColleagueRef, SlugRef
-from routing.choices import PresenceState
+from crm.models import Team
+from routing.choices import GivesUp, PresenceState, QueueMode, QueueOrder
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
+from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
+from routing.services import queues, skills
+
+
+class StepSerializer(serializers.Serializer):
+    """One step of widening: after `seconds` more it gives up what its kind says."""
+
+    seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_WAIT)
+    gives_up = serializers.ChoiceField(GivesUp.choices)
+    skill = serializers.SlugField(
+        max_length=40, required=False, allow_null=True, help_text="Of `level` and `prefer`; left out: all."
+    )
+    level = serializers.IntegerField(min_value=1, max_value=5, required=False, allow_null=True)
+    target = serializers.SlugField(
+        max_length=50, required=False, allow_null=True, help_text="The queue of an `overflow`."
+    )
+    skip_if_nobody = serializers.BooleanField(required=False, default=True)
 
 
 class QueueSerializer(serializers.ModelSerializer):
     """A queue with its rules."""
 
     team = SlugRef()
+    steps = serializers.SerializerMethodField()
 
     class Meta:
         model = Queue
         fields = [
             "id", "slug", "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering",
             "required_skills", "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within",
-            "escape_seconds",
+            "escape_seconds", "steps",
         ]  # fmt: skip
+
+    @extend_schema_field(StepSerializer(many=True))
+    def get_steps(self, queue: Queue) -> list[dict]:
+        return [queues.told_step(step) for step in queue.steps.all()]
+
+
+class QueueEdit(serializers.Serializer):
+    """Rules of a queue; what is left out stays as it is, `steps` replaces all steps. Each change has its reason."""
+
+    name = serializers.CharField(max_length=100, required=False)
+    team = serializers.SlugRelatedField(slug_field="slug", queryset=Team.objects.all(), required=False)
+    topics = serializers.ListField(child=serializers.CharField(max_length=50), required=False)
+    channels = serializers.ListField(child=serializers.CharField(max_length=50), required=False)
+    targets = serializers.DictField(child=serializers.IntegerField(), required=False)
+    goal = serializers.FloatField(min_value=0.01, max_value=1, required=False)
+    is_fallback = serializers.BooleanField(required=False)
+    mode = serializers.ChoiceField(QueueMode.choices, required=False)
+    ordering = serializers.ChoiceField(QueueOrder.choices, required=False)
+    required_skills = serializers.DictField(child=serializers.IntegerField(), required=False)
+    preferred_skills = serializers.DictField(child=serializers.IntegerField(), required=False)
+    offer_seconds = serializers.DictField(child=serializers.IntegerField(), required=False)
+    wrap_up_seconds = serializers.IntegerField(min_value=0, max_value=LONGEST_WRAP_UP, required=False)
+    codes_required = serializers.BooleanField(required=False)
+    pull_within = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    escape_seconds = serializers.IntegerField(
+        min_value=1, max_value=LONGEST_WAIT, required=False, allow_null=True
+    )
+    steps = StepSerializer(many=True, required=False)
+    reason = serializers.CharField(max_length=200, help_text="Why: it stands in the history.")
+
+
+class QueueInput(QueueEdit):
+    """A new queue."""
+
+    slug = serializers.SlugField(max_length=50)
+    name = serializers.CharField(max_length=100)
+    team = serializers.SlugRelatedField(slug_field="slug", queryset=Team.objects.all())
+
+
+class QueuePreviewInput(QueueEdit):
+    """Rules to try: no reason is asked for."""
+
+    reason = serializers.CharField(max_length=200, required=False)
+
+
+class StandingSerializer(serializers.Serializer):
+    """Where an item stands under some rules."""
+
+    place = serializers.IntegerField()
+    step = serializers.CharField()
+    step_words = serializers.CharField()
+    able = serializers.IntegerField(help_text="Agents who are in and have what it asks for.")
+
+
+class PreviewedItemSerializer(serializers.Serializer):
+    """A waiting item before and after."""
+
+    work_item = serializers.IntegerField()
+    interaction = serializers.IntegerField(allow_null=True)
+    subject = serializers.CharField()
+    before = StandingSerializer()
+    after = StandingSerializer()
+
+
+class QueuePreviewSerializer(serializers.Serializer):
+    """What waits, as it would stand under other rules."""
+
+    waiting = serializers.IntegerField()
+    moved = serializers.IntegerField()
+    overflows = serializers.DictField(child=serializers.IntegerField())
+    items = PreviewedItemSerializer(many=True)
+
+
+class OrphansSerializer(serializers.Serializer):
+    """Waiting work of one queue that nobody here could ever take."""
+
+    queue = serializers.CharField()
+    family = serializers.CharField()
+    count = serializers.IntegerField()
+    oldest_queued_at = serializers.DateTimeField()
+    why = serializers.CharField()
+    work_items = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Those the caller may see."
+    )
+
+
+class SkillEdit(serializers.Serializer):
+    """A skill's name."""
+
+    name = serializers.CharField(max_length=100)
+
+
+class SkillInput(SkillEdit):
+    """A new skill; its code never changes."""
+
+    code = serializers.SlugField(max_length=40)
+
+
+class HeldSkill(serializers.Serializer):
+    """A skill that an agent has, from 1 to 5, until it runs out."""
+
+    skill = serializers.SlugField(max_length=40)
+    level = serializers.IntegerField(min_value=1, max_value=5)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class HeldSkillsInput(serializers.Serializer):
+    """All skills of an agent."""
+
+    skills = HeldSkill(many=True)
+
+    def validate_skills(self, value: list) -> list:
+        if len(value) > skills.MOST:
+            raise serializers.ValidationError(f"At most {skills.MOST} skills.")
+        return value
 
 
 class SkillSerializer(serializers.ModelSerializer):
@@ -43,7 +179,12 @@ class AgentSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
     def get_skills(self, agent: Agent) -> dict[str, int]:
-        return {one.skill.code: one.level for one in agent.agent_skills.all()}
+        now = timezone.now()
+        return {
+            one.skill.code: one.level
+            for one in agent.agent_skills.all()
+            if one.expires_at is None or one.expires_at > now
+        }
 
 
 class WorkItemSerializer(serializers.ModelSerializer):
@@ -56,7 +197,7 @@ class WorkItemSerializer(serializers.ModelSerializer):
         model = WorkItem
         fields = [
             "id", "interaction", "ticket", "customer", "queue", "status", "family", "units", "required_skills", "language",
-            "priority_parts", "queued_at", "deadline", "accepted_at", "done_at", "reason", "outcome",
+            "priority_parts", "queued_at", "entered_at", "deadline", "accepted_at", "done_at", "reason", "outcome",
         ]  # fmt: skip
 
 
@@ -67,7 +208,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
         model = Assignment
         fields = [
             "id", "work_item", "agent", "status", "units", "score", "offered_at", "expires_at", "accepted_at", "wrap_up_at",
-            "wrap_up_until", "wrap_up_extended", "ended_at", "reason",
+            "wrap_up_until", "wrap_up_extended", "ended_at", "reason", "step", "passed_over",
         ]  # fmt: skip
 
 

@@ -27,7 +27,18 @@ from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
 from routing.models import Agent, Assignment, Queue, Skill, WorkItem
-from routing.services import assignments, desk, explanations, presence, wrap_ups
+from routing.services import (
+    assignments,
+    desk,
+    explanations,
+    orphans,
+    presence,
+    previews,
+    pulls,
+    queues,
+    skills,
+    wrap_ups,
+)
 
 
 def accept(user: User, offer: int, _: Any) -> dict:
@@ -58,12 +69,48 @@ class QueueViewSet(_Shared):
     """Lines of the universal queue."""
 
     noun = "queues"
-    queryset = Queue.objects.select_related("team")
+    queryset = Queue.objects.select_related("team").prefetch_related("steps__skill", "steps__target")
     serializer_class = serializers.QueueSerializer
     filterset_class = filters.QueueFilter
     ordering_fields = ("id", "slug")
     ordering = "slug"
     slug_field = "slug"
+
+    def scopes(self) -> tuple[str, ...]:
+        """Asking for the next one belongs to the desk."""
+        return (*super().scopes(), "desk") if self.action == "next" else super().scopes()
+
+    @extend_schema(request=serializers.QueueInput, responses={201: serializers.QueueSerializer})
+    def create(self, request: Request) -> Response:
+        """A new queue."""
+        require(request.user, Permission.CONFIGURE)
+        made = queues.create(self.read_body(serializers.QueueInput), by=request.user)
+        return self.shown(self.after(made), status=201)
+
+    @extend_schema(request=serializers.QueueEdit, responses=serializers.QueueSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change its rules, with a reason; what waits follows them within a second."""
+        require(request.user, Permission.CONFIGURE)
+        with self.editing() as queue:
+            queues.configure(queue, self.read_body(serializers.QueueEdit), by=request.user)
+        return self.shown(self.after(queue))
+
+    @extend_schema(request=serializers.QueuePreviewInput, responses=serializers.QueuePreviewSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def preview(self, request: Request, pk: str) -> Response:
+        """What waits now, re-ordered and re-stepped under these rules; nothing is changed."""
+        require(request.user, Permission.CONFIGURE)
+        queue = self.find()
+        given = self.read_body(serializers.QueuePreviewInput)
+        return Response(previews.of_queue(queue, given, by=request.user))
+
+    @extend_schema(request=None, responses={201: serializers.AssignmentSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def next(self, request: Request, pk: str) -> Response:
+        """Take the best one of a queue that is pulled: 409 `nothing_there`, `not_available`."""
+        require(request.user, Permission.WORK)
+        made = pulls.next_for(request.user, self.find())
+        return Response(serializers.AssignmentSerializer(made).data, status=201)
 
 
 class SkillViewSet(_Shared):
@@ -75,6 +122,21 @@ class SkillViewSet(_Shared):
     filterset_class = filters.SkillFilter
     ordering_fields = ("id", "code")
     ordering = "code"
+
+    @extend_schema(request=serializers.SkillInput, responses={201: serializers.SkillSerializer})
+    def create(self, request: Request) -> Response:
+        """A new skill."""
+        require(request.user, Permission.CONFIGURE)
+        made = skills.create(**self.read_body(serializers.SkillInput), by=request.user)
+        return self.shown(self.after(made), status=201)
+
+    @extend_schema(request=serializers.SkillEdit, responses=serializers.SkillSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Call it otherwise."""
+        require(request.user, Permission.CONFIGURE)
+        with self.editing() as skill:
+            skills.rename(skill, self.read_body(serializers.SkillEdit)["name"], by=request.user)
+        return self.shown(self.after(skill))
 
 
 class AgentViewSet(ScopedViewSet):
@@ -92,6 +154,16 @@ class AgentViewSet(ScopedViewSet):
     def scopes(self) -> tuple[str, ...]:
         """Own presence belongs to the desk."""
         return (*super().scopes(), "desk") if self.kwargs.get("pk") == "me" else super().scopes()
+
+    @extend_schema(request=serializers.HeldSkillsInput, responses=serializers.AgentSerializer)
+    @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
+    def skills(self, request: Request, pk: str) -> Response:
+        """What the agent can from now on, instead of what he could before; what has run out does not count."""
+        require(request.user, Permission.CONFIGURE)
+        agent = skills.set_of(
+            self.find(), self.read_body(serializers.HeldSkillsInput)["skills"], by=request.user
+        )
+        return self.shown(self.after(agent))
 
     @extend_schema(request=serializers.PresenceInput, responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
@@ -208,14 +280,21 @@ class WorkItemViewSet(ScopedViewSet):
         """Handling work belongs to the desk too."""
         return (*super().scopes(), "desk")
 
+    @extend_schema(responses=serializers.OrphansSerializer(many=True))
+    @action(detail=False, methods=["get"], pagination_class=None, filter_backends=[])
+    def orphans(self, request: Request) -> Response:
+        """Waiting work that nobody here could ever take, whatever its queues give up and wherever it goes."""
+        require_somewhere(request.user, Permission.READ_WORK)
+        return Response({"results": orphans.shown_to(request.user)})
+
     @extend_schema(request=None, responses=serializers.AssignmentSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def claim(self, request: Request, pk: str) -> Response:
-        """Pull it: 409 `taken` with `holder` when somebody has it."""
+        """Pull it: 409 `taken` with `holder` when somebody has it; `next_only` and `too_far_down` as its queue says."""
         item = self.find()
         require(request.user, Permission.WORK)
         require(request.user, Permission.REPLY, item)  # who may only read there takes nothing from there
-        made = assignments.claim(item.pk, by=request.user)
+        made = pulls.claim(item.pk, by=request.user)
         return Response(serializers.AssignmentSerializer(made).data, status=201)
 
     @extend_schema(request=serializers.TransferInput, responses={204: None})

@@ -1,7 +1,7 @@
 """The nouns of the distributor."""
 
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, Skill
-from routing.models.queues import Queue, QueueStep
+from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "PresenceInterval",
     "Queue",
     "QueueStep",
+    "RuleChange",
     "Skill",
     "WorkItem",
 ]

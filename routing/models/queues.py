@@ -2,10 +2,11 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from crm.choices import Family
-from crm.models import Team
+from crm.models import Team, User
 from routing.choices import GivesUp, QueueMode, QueueOrder
 from routing.models.agents import Skill
 
@@ -17,11 +18,11 @@ LONGEST_WAIT = 30 * 24 * 3600  # s, of a step or until the fallback
 def default_targets() -> dict:
     """Seconds to the first answer by channel family."""
     return {
-        Family.VOICE: 20,
-        Family.CHAT: 30,
-        Family.MESSAGE: 900,
-        Family.SOCIAL: 3600,
-        Family.MAIL: 14400,
+        Family.VOICE.value: 20,
+        Family.CHAT.value: 30,
+        Family.MESSAGE.value: 900,
+        Family.SOCIAL.value: 3600,
+        Family.MAIL.value: 14400,
     }
 
 
@@ -152,9 +153,23 @@ class QueueStep(models.Model):
                 name="queue_step_skill",
             ),
             models.CheckConstraint(
-                condition=Q(target=None) | ~Q(target=models.F("queue")), name="queue_step_elsewhere"
+                condition=Q(target=None) | ~Q(target=F("queue")), name="queue_step_elsewhere"
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.queue}, step {self.position}"
+
+
+class RuleChange(models.Model):
+    """Who changed the rules of a queue (or those of all, without a queue), when, why, and from what to what."""
+
+    queue = models.ForeignKey(Queue, null=True, on_delete=models.CASCADE, related_name="changes")
+    at = models.DateTimeField(db_default=Now())
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=200)
+    changes = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(reason=""), name="rule_change_reason")]
+        indexes = [models.Index(F("queue"), F("at").desc(), name="rule_change_of_queue")]

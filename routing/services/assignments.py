@@ -365,9 +365,17 @@ def transfer(
         )
 
 
-def claim(work_item_id: int, *, by: User) -> Assignment:
-    """Pull a waiting item; 409 `taken` when somebody has it."""
+def claim(
+    work_item_id: int, *, by: User, why: dict | None = None, passed_over: int | None = None
+) -> Assignment:
+    """Pull a waiting item; 409 `taken` when somebody has it. `why` is kept as the explanation of the choice."""
     with transaction.atomic():
+        # The contact first: the order of locks.
+        rows.run(
+            "SELECT i.id FROM routing_workitem w JOIN crm_interaction i ON i.id = w.interaction_id WHERE w.id = %s "
+            "FOR NO KEY UPDATE OF i",
+            (work_item_id,),
+        )
         agent = Agent.objects.select_for_update(no_key=True).filter(user=by).first()
         if agent is None:
             raise NotFound("You take no work here.")
@@ -383,11 +391,12 @@ def claim(work_item_id: int, *, by: User) -> Assignment:
         Agent.objects.filter(pk=agent.pk).update(load=agent.load + item.units)
         made = Assignment.objects.create(
             work_item=item, agent=agent, status=AssignmentStatus.ACCEPTED, units=item.units, accepted_at=now,
-            offered_at=now, expires_at=now, explanation={"reason": "pulled by the agent"},
+            offered_at=now, expires_at=now, explanation=why or {"reason": "pulled by the agent"}, passed_over=passed_over,
         )  # fmt: skip
         if item.interaction_id:
             interactions.assign([(item.interaction_id, by.pk)])
-        activities.record("work_item.claimed", by=by, interaction_id=item.interaction_id, work_item=item.pk)
+        said = {"work_item": item.pk} | ({} if passed_over is None else {"passed_over": passed_over})
+        activities.record("work_item.claimed", by=by, interaction_id=item.interaction_id, **said)
         say_moved(
             [(made.pk, agent.pk, by.pk, item.pk, item.interaction_id)], "assignment.started", "accepted"
         )

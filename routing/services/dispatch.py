@@ -114,7 +114,7 @@ class Router:
 
     def _add(self, found: list[tuple]) -> None:
         for row in found:
-            item = _item(row)
+            item = item_of(row)
             self.rings[item.id] = work_items.offer_seconds(item.family, _known(row[14]))
             if row[15] == QueueMode.AUTO:
                 self.unasked.add(item.id)
@@ -195,13 +195,38 @@ def rules_of_queues() -> dict[int, Rules]:
     return {row[0]: _rules(*row[1:]) for row in found}
 
 
+def seat_of(user_id: int) -> engine.Seat | None:
+    """One agent as the engine knows him; None when this user takes no work."""
+    params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET, user_id)
+    found = rows.run(_SEATS + " WHERE a.user_id = %s", params)
+    return _seat(found[0]) if found else None
+
+
+def items_of(ids: list[int]) -> list[engine.Item]:
+    """These items as far as they wait, under their queues' rules, however they come to agents."""
+    return [item_of(row) for row in rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (ids,))]
+
+
 def seats_of_active() -> list[engine.Seat]:
     """Everybody who could come to work here, there or not."""
     params = (presence.REACHABLE_ON_SOCKET, presence.REACHABLE_WITHOUT_SOCKET)
     return [_seat(row) for row in rows.run(_SEATS + " WHERE u.is_active", params)]
 
 
-def _item(row: tuple) -> engine.Item:
+def waiting_of(queue_id: int, limit: int) -> list[tuple]:
+    """What waits in a queue, the next due first, as rows for `item_of` and `entered_at`."""
+    return rows.run(
+        _ITEMS + "w.queue_id = %s AND w.status = 'waiting' ORDER BY w.deadline LIMIT %s", (queue_id, limit)
+    )
+
+
+def entered_at(row: tuple) -> float:
+    """When this item came into its queue (epoch)."""
+    return row[13]
+
+
+def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
+    """A waiting item for the engine, under its queue's rules or under others."""
     item = engine.Item(
         id=row[0],
         queue=row[1],
@@ -217,7 +242,7 @@ def _item(row: tuple) -> engine.Item:
         preferred_until=row[11] or 0.0,
         refused=frozenset(_known(row[12])),
     )
-    return _rules(*row[16:]).rule(item, row[13])
+    return (under or _rules(*row[16:])).rule(item, row[13])
 
 
 def _seat(row: tuple) -> engine.Seat:

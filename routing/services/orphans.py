@@ -3,7 +3,10 @@
 from typing import Any
 
 from crm import rows
+from crm.access import outside_closed
+from crm.models import User
 from routing import engine, rules
+from routing.models import Queue, WorkItem
 from routing.services import dispatch
 
 NAMED = 20  # items of a group that are named
@@ -84,3 +87,24 @@ def _missing(under: rules.Rules, asked: tuple, seats: list[engine.Seat]) -> str:
     if need.language and not any(need.language in seat.languages for seat in seats):
         return f"nobody speaks {need.language}"
     return "nobody has all that it asks for together"
+
+
+def shown_to(user: User) -> list[dict]:
+    """The same with the queue's slug and name, of queues the reader may know of, and only items he may see."""
+    known = {queue.pk: queue for queue in outside_closed(Queue.objects.all(), user, "team")}
+    found = [one for one in orphans() if one["queue"] in known]
+    ids = [item for one in found for item in one["work_items"]]
+    seen = (
+        set(WorkItem.objects.visible_to(user).filter(pk__in=ids).values_list("pk", flat=True))
+        if ids
+        else set()
+    )
+    return [
+        one
+        | {
+            "queue": known[one["queue"]].slug,
+            "queue_name": known[one["queue"]].name,
+            "work_items": [item for item in one["work_items"] if item in seen],
+        }
+        for one in found
+    ]

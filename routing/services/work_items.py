@@ -206,6 +206,15 @@ def changed(work_items: list[int] = (), agents: list[int] = ()) -> None:
     live.ring(live.CONVEYOR)
 
 
+def rules_changed(queue_id: int) -> None:
+    """Tell the conveyor to read again what waits in a queue whose rules changed. Rings after commit."""
+    rows.write(
+        "INSERT INTO routing_change (work_item_id) SELECT id FROM routing_workitem WHERE queue_id = %s AND status = 'waiting'",
+        (queue_id,),
+    )
+    live.ring(live.CONVEYOR)
+
+
 # Agents first: everybody who ends a hold locks them before the hold and its item.
 _WITHDRAW = """
 WITH agents AS MATERIALIZED (

@@ -129,6 +129,7 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
     Ticket.objects.filter(team=team).update(subject=secret)
     return {
         "team": team.pk,
+        "team_slug": team.slug,
         "view": views.create(by=agent.user, noun="tickets", name="Ours", sharing="team").pk,
         "bulk": bulks.preview("tickets", {"kind": "task"}, by=agent.user, ids=[interaction.ticket_id]).pk,
         "edit": bulks.start(
