@@ -60,7 +60,7 @@ class Conveyor:
         while not self.stopping:
             if not self.step():
                 self.listen(self.patience())
-        self.ahead.give_back()
+        self.ahead.close()
 
     def lead(self) -> bool:
         """Become the leader, ending a leader whose heart stopped; False when told to stop meanwhile."""
@@ -151,6 +151,9 @@ class Conveyor:
         if settings.LEADER_LOCK:
             self.beat()
         rows.forget_plans()
+        if BELT in self.parts and settings.LEADER_LOCK and not self.ahead.holds:
+            # Claimed by an earlier leader's other connection in the moment he fell, after we had looked.
+            deliveries.put_back()
         if ROUTER in self.parts:
             presence.drop_silent()
             while wrap_ups.end_due():

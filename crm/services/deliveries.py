@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from crm import counters, events, judging, live, rows
 from crm.bus import publish
@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 3
 ATTEMPTS_TOGETHER = 2
 # What one odd item can raise; anything else is our own fault and ends the process.
 FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
-BATCH = 500
+BATCH = 1000
 
 # A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
 STORE = """
@@ -160,7 +160,7 @@ def accept(channel: Channel, raws: list[bytes]) -> Receipt:
 
 
 def put_back() -> int:
-    """A new leader puts back what an earlier one had in hand."""
+    """A leader with nothing in hand puts back what an earlier one had."""
     return len(rows.run(_PUT_BACK))
 
 
@@ -203,33 +203,37 @@ class Claimed:
 
 
 class Ahead:
-    """The list after the one in hand: while that is written, which is mostly waiting for the database, it is read and judged.
+    """The list after the one in hand: while that is written, which is mostly waiting, it is claimed, read and judged.
 
-    Only under load: a list that is not full is the last there is. Everything is claimed and written by the caller's thread.
+    Only under load: a list that is not full is the last there is. The thread claims on a connection of its own, so that
+    the server does it beside the writing; what it holds when its leader falls is put back by the next one.
     """
 
     def __init__(self, known_seconds: float = 0) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._known_seconds = known_seconds
         self._known: dict[int, Channel] = {}
         self._known_until = 0.0
-        self._next: tuple[list[tuple], Future[Claimed]] | None = None
+        self._next: Future[Claimed | None] | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether a list is claimed, or is being so."""
+        return self._next is not None
 
     def take(self, limit: int) -> Claimed | None:
         """The next list, read and judged, or None when nothing waits."""
-        if self._next is not None:
-            _, coming = self._next
-            self._next = None
-            claimed = coming.result()
-        else:
-            found = _claim(limit)
-            if not found:
-                return None
-            claimed = Claimed(found).read(self._channels(found))
-        if len(claimed.rows) == limit and (following := _claim(limit)):
-            coming = self._thread.submit(Claimed(following).read, self._channels(following))
-            self._next = (following, coming)
+        coming, self._next = self._next, None
+        claimed = (coming.result() if coming else None) or self._take(limit)
+        if claimed is not None and len(claimed.rows) == limit:
+            self._next = self._thread.submit(self._take, limit)
         return claimed
+
+    def _take(self, limit: int) -> Claimed | None:
+        if time.monotonic() >= self._known_until:
+            rows.forget_plans()
+        found = _claim(limit)
+        return Claimed(found).read(self._channels(found)) if found else None
 
     def _channels(self, claimed: list[tuple]) -> dict[int, Channel]:
         """The channels of a list, believed for a while."""
@@ -243,9 +247,15 @@ class Ahead:
 
     def give_back(self) -> None:
         """Put back what was only claimed: somebody else will take it."""
-        if self._next is not None:
-            rows.run(_GIVE_BACK, ([row[0] for row in self._next[0]],))
-            self._next = None
+        coming, self._next = self._next, None
+        if coming and (claimed := coming.result()):
+            rows.run(_GIVE_BACK, ([row[0] for row in claimed.rows],))
+
+    def close(self) -> None:
+        """Give back, and end the thread with its connection."""
+        self.give_back()
+        self._thread.submit(connection.close)
+        self._thread.shutdown()
 
 
 def _claim(limit: int) -> list[tuple]:

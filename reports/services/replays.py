@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,26 +74,31 @@ def feed(
     """
     started = time.monotonic()
     offers = rows.run("SELECT coalesce(max(id), 0) FROM routing_assignment")[0][0]
-    belt = _own_belt()
     fed = Fed()
     size = BATCH if rate is None else max(1, min(BATCH, int(rate / 10)))
-    for start in range(0, len(items), size):
-        if stopping():
-            raise Stopped(f"Stopped after {fed.items} of {len(items)} items.")
-        fed.hand_in(channel, items[start : start + size])
-        progress(min(size, len(items) - start))
-        _pace(belt, started + fed.items / rate if rate else 0.0)
-    _wait(fed, belt, time.monotonic() + timeout, stopping)
+    with _own_belt() as belt:
+        for start in range(0, len(items), size):
+            if stopping():
+                raise Stopped(f"Stopped after {fed.items} of {len(items)} items.")
+            fed.hand_in(channel, items[start : start + size])
+            progress(min(size, len(items) - start))
+            _pace(belt, started + fed.items / rate if rate else 0.0)
+        _wait(fed, belt, time.monotonic() + timeout, stopping)
     return _count(fed, offers, time.monotonic() - started)
 
 
-def _own_belt() -> Conveyor | None:
+@contextmanager
+def _own_belt() -> Iterator[Conveyor | None]:
     """A conveyor in this process when none leads; else None, and the leader does the work."""
     belt = Conveyor()
     if not belt.try_lead():
-        return None
+        yield None
+        return
     belt.start()
-    return belt
+    try:
+        yield belt
+    finally:
+        belt.ahead.close()
 
 
 def _pace(belt: Conveyor | None, until: float) -> None:

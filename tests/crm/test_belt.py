@@ -56,29 +56,37 @@ def taken_together(monkeypatch):
     return sizes
 
 
-def test_the_list_after_it_is_claimed_while_one_is_written_and_all_come_once(channel):
+@pytest.fixture
+def ahead(transactional_db):
+    """Its thread claims on a connection of its own: what it shall see is committed."""
+    kept = deliveries.Ahead()
+    yield kept
+    kept.close()
+
+
+def test_the_list_after_it_is_claimed_while_one_is_written_and_all_come_once(ahead, channel):
     deliver(channel, 12)
-    ahead = deliveries.Ahead()
     assert deliveries.process(5, ahead) == 5
+    assert ahead.holds
+    ahead._next.result()
     assert states() == {"queued": 2, "in_progress": 5, "done": 5}
     assert [deliveries.process(5, ahead) for _ in range(3)] == [5, 2, 0]
     assert states() == {"done": 12}
     assert Mention.objects.count() == WorkItem.objects.count() == 12
 
 
-def test_who_leaves_puts_back_what_he_had_only_claimed(channel):
+def test_who_leaves_puts_back_what_he_had_only_claimed(ahead, channel):
     deliver(channel, 12)
-    ahead = deliveries.Ahead()
     deliveries.process(5, ahead)
     ahead.give_back()
     assert states() == {"queued": 7, "done": 5}
     assert set(Delivery.objects.filter(state="queued").values_list("attempts", flat=True)) == {0}
-    assert deliveries.process(50, deliveries.Ahead()) == 7
+    assert deliveries.process(50, ahead) == 7
     assert states() == {"done": 12}
 
 
-@pytest.mark.parametrize("ahead", [None, deliveries.Ahead()], ids=["one list", "with the next ahead"])
-def test_an_item_that_breaks_the_judge_is_set_aside_alone(channel, monkeypatch, ahead):
+@pytest.mark.parametrize("with_ahead", [False, True], ids=["one list", "with the next ahead"])
+def test_an_item_that_breaks_the_judge_is_set_aside_alone(ahead, channel, monkeypatch, with_ahead):
     honest = judging.judge
 
     def brittle(texts):
@@ -88,7 +96,7 @@ def test_an_item_that_breaks_the_judge_is_set_aside_alone(channel, monkeypatch, 
 
     monkeypatch.setattr(judging, "judge", brittle)
     deliver(channel, 12)
-    while deliveries.process(5, ahead):
+    while deliveries.process(5, ahead if with_ahead else None):
         pass
     assert states() == {"done": 11, "quarantined": 1}
     bad = Delivery.objects.get(state="quarantined")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def test_a_replay_whose_sum_does_not_hold_fails(recorded, monkeypatch):
 
 
 def test_a_replay_that_still_waits_at_the_time_out_exits_with_3(recorded, monkeypatch):
-    monkeypatch.setattr(replays, "_own_belt", lambda: None)  # somebody else leads, and stands still
+    monkeypatch.setattr(replays, "_own_belt", nullcontext)  # somebody else leads, and stands still
     with pytest.raises(SystemExit) as end:
         recorded([ITEM], timeout=0.0)
     assert end.value.code == 3
