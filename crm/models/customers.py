@@ -33,15 +33,18 @@ class Customer(models.Model):
     verified_before_disclosure = models.BooleanField(default=False)
     note = models.TextField(blank=True)
     company = models.ForeignKey(
-        Company, null=True, blank=True, on_delete=models.PROTECT, related_name="customers"
+        Company, null=True, blank=True, on_delete=models.PROTECT, related_name="customers", db_index=False
     )
-    owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    owner = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     preferred_identity = models.ForeignKey(
         "Identity",
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
+        db_index=False,
         help_text="Where answers go first.",
     )
     preferred_channel = models.CharField(max_length=12, choices=ChannelKind, blank=True, db_default="")
@@ -55,6 +58,7 @@ class Customer(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+        db_index=False,
         help_text="Found to be this one; an empty shell until that is undone.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -67,6 +71,13 @@ class Customer(models.Model):
     class Meta:
         indexes = [
             models.Index("created_at", "id", name="customer_newest"),
+            # Few customers have one of these: nothing is written for the others.
+            models.Index("company", name="customer_company", condition=Q(company__isnull=False)),
+            models.Index("owner", name="customer_owner", condition=Q(owner__isnull=False)),
+            models.Index(
+                "preferred_identity", name="customer_preferred", condition=Q(preferred_identity__isnull=False)
+            ),
+            models.Index("merged_into", name="customer_merged", condition=Q(merged_into__isnull=False)),
             # For `crm/services/search.py`: beginnings, parts, and whole words of names.
             models.Index(
                 OpClass(Left(Upper("name"), INDEXED), "text_pattern_ops"), name="customer_name_begins"

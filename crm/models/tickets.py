@@ -88,7 +88,7 @@ class Ticket(models.Model):
         indexes = [
             models.Index("customer", F("opened_at").desc(), name="ticket_of_customer"),
             models.Index(F("opened_at").desc(), F("id").desc(), name="ticket_newest"),
-            models.Index("owner", name="ticket_owner"),
+            models.Index("owner", name="ticket_owner", condition=Q(owner__isnull=False)),
             models.Index("continues", name="ticket_continues", condition=Q(continues__isnull=False)),
             models.Index("folded_into", name="ticket_folded", condition=Q(folded_into__isnull=False)),
             models.Index("status_name", name="ticket_status_name", condition=Q(status_name__isnull=False)),

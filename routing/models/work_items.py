@@ -69,7 +69,7 @@ class WorkItem(models.Model):
             models.Index(
                 "status", "queue", name="work_item_live", condition=~Q(status__in=["done", "withdrawn"])
             ),
-            models.Index("accepted_at", name="work_item_accepted"),
+            models.Index("accepted_at", name="work_item_accepted", condition=Q(accepted_at__isnull=False)),
             models.Index("ticket", name="work_item_of_ticket", condition=Q(ticket__isnull=False)),
             models.Index(
                 "preferred_agent", name="work_item_preferred", condition=Q(preferred_agent__isnull=False)
