@@ -42,7 +42,8 @@ class MentionFilter(FilterSet):
         fields: list[str] = []
 
     def by_channel(self, queryset: QuerySet, name: str, slug: str) -> QuerySet:
-        return queryset.filter(pk__in=MentionSource.objects.filter(channel__slug=slug).values("mention_id"))
+        others = MentionSource.objects.filter(channel__slug=slug).values("mention_id")
+        return queryset.filter(Q(channel__slug=slug) | Q(pk__in=others))
 
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
         author = words.removeprefix("@")

@@ -61,7 +61,7 @@ class Mention(models.Model):
 
 
 class MentionSource(models.Model):
-    """A channel through which a mention came."""
+    """A channel through which a mention came, beside the one with which it is stored."""
 
     mention = models.ForeignKey(Mention, on_delete=models.CASCADE, related_name="sources", db_index=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False, db_constraint=False)

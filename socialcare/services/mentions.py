@@ -60,7 +60,9 @@ def _ingest_posts(taken: list[Inbound]) -> None:
         if id(one) not in posted:
             one.outcome = DeliveryOutcome.JOINED
             one.interaction_id = known.get(_key(one), (0, None))[1]
-    _add_sources(public, {**{key: row[0] for key, row in known.items()}, **ids})
+    stored = {key: (row[0], row[3]) for key, row in known.items()}
+    stored |= {key: (mention, first[key].channel.id) for key, mention in ids.items()}
+    _add_sources(public, stored)
     _apply_awaited(fresh)
     publish(*[events.MentionReceived(mention_id=mention) for mention in ids.values()])
     interactions.tell(
@@ -75,29 +77,31 @@ def _key(one: Inbound) -> Key:
     return one.channel.kind, one.item.id
 
 
-def _known(public: list[Inbound]) -> dict[Key, tuple[int | None, int | None, int]]:
-    """(network, id) -> (mention id, interaction id) of what is stored already, and an id for what is not.
+def _known(public: list[Inbound]) -> dict[Key, tuple[int | None, int | None, int, int | None]]:
+    """(network, id) -> (mention id, interaction id, -, channel) of what is stored already, and an id for what is not.
 
     One batch writes at a time, so that what is not stored now can be written without asking again.
     """
     keys = sorted({_key(one) for one in public})
     found = rows.run(
         "SELECT k.network, k.id, m.id, m.interaction_id, "
-        "CASE WHEN m.id IS NULL THEN nextval('socialcare_mention_id_seq') END "
+        "CASE WHEN m.id IS NULL THEN nextval('socialcare_mention_id_seq') END, m.channel_id "
         "FROM unnest(%s::text[], %s::text[]) AS k(network, id) "
         "LEFT JOIN socialcare_mention m ON m.network = k.network AND m.external_id = k.id",
         ([network for network, _ in keys], [external_id for _, external_id in keys]),
     )
-    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
+    return {(row[0], row[1]): row[2:] for row in found}
 
 
-def _add_sources(public: list[Inbound], ids: dict[Key, int]) -> None:
-    sources = sorted({(ids[_key(one)], one.channel.id) for one in public})
+def _add_sources(public: list[Inbound], stored: dict[Key, tuple[int | None, int | None]]) -> None:
+    """The channels that saw a mention beside the one with which it is stored."""
+    given = {(*stored[_key(one)], one.channel.id) for one in public}
+    others = sorted((mention, channel) for mention, first, channel in given if channel != first)
     rows.insert(
         "socialcare_mentionsource",
         {
-            "mention_id": ("bigint", [m for m, _ in sources]),
-            "channel_id": ("bigint", [c for _, c in sources]),
+            "mention_id": ("bigint", [mention for mention, _ in others]),
+            "channel_id": ("bigint", [channel for _, channel in others]),
         },
         tail="ON CONFLICT (mention_id, channel_id) DO NOTHING",
     )

@@ -22,7 +22,8 @@ from crm.models import (
 from crm.services import deliveries
 from routing.conveyor import Conveyor
 from routing.models import Agent, Assignment, Queue, WorkItem
-from socialcare.models import Mention
+from socialcare.filters import MentionFilter
+from socialcare.models import Mention, MentionSource
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,22 @@ def test_the_same_item_again_is_only_counted(channel):
     assert Mention.objects.count() == Ticket.objects.count() == 1
     ledger = deliveries.ledger()
     assert ledger["received"] == 3 == ledger["done"] + ledger["duplicate"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_post_that_two_channels_saw_is_one_mention_that_each_of_them_finds(channel, together):
+    other = Channel.objects.create(slug="watch-x", name="W", kind=ChannelKind.X, brand=channel.brand)
+    third = Channel.objects.create(slug="third-x", name="T", kind=ChannelKind.X, brand=channel.brand)
+    for one in (channel, other, other):
+        deliveries.accept(one, [orjson.dumps(item("1"))])
+        if not together:
+            deliveries.process()
+    deliveries.process()
+    mention = Mention.objects.get()
+    assert Ticket.objects.count() == 1
+    assert list(MentionSource.objects.values_list("mention", "channel")) == [(mention.pk, other.pk)]
+    for seen, found in ((channel, [mention]), (other, [mention]), (third, [])):
+        assert list(MentionFilter({"channel": seen.slug}, Mention.objects.all()).qs) == found
 
 
 def test_a_second_customer_in_the_thread_gets_his_own_ticket(channel):
