@@ -399,6 +399,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryOutcomeEnum": "crm.choices.DeliveryOutcome",
         "DeliveryStateEnum": "crm.choices.DeliveryState",
         "MessageStateEnum": "crm.choices.MessageState",
+        "AwayStateEnum": "routing.choices.AWAY_CHOICES",
+        "ScheduledKindEnum": "routing.choices.Scheduled",
         "PresenceStateEnum": "routing.choices.PresenceState",
         "InteractionStatusEnum": "crm.choices.InteractionStatus",
         "TicketStatusEnum": "crm.choices.TicketStatus",
@@ -490,6 +492,9 @@ JOIN_WINDOW = env_int("JOIN_WINDOW", 14_400)  # s, an item without a thread join
 AUTO_MERGE_PERCENT = env_int("AUTO_MERGE_PERCENT", 0, high=100)
 REOPEN_DAYS = env_int("REOPEN_DAYS", 14)  # days, a solved ticket opens again when its customer writes
 SILENT_SECONDS = env_int("SILENT_SECONDS", 40, low=1)  # s without a heartbeat until an agent counts as gone
+# s without a heartbeat until live work, and other work, is taken from an agent and given to others
+OWNER_SILENT_LIVE_SECONDS = env_int("OWNER_SILENT_LIVE_SECONDS", 120, low=1)
+OWNER_SILENT_SECONDS = env_int("OWNER_SILENT_SECONDS", 900, low=1)
 SEND_TIMEOUT = env_int("SEND_TIMEOUT", 10, low=1)  # s a network may take to answer a post
 STREAM_RETENTION_HOURS = env_int("STREAM_RETENTION_HOURS", 48, low=1)  # hours a stream can be caught up on
 MASK_ON_ARRIVAL = env_list("MASK_ON_ARRIVAL", ["card", "iban"])  # what is masked in words that come in

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from crm.access import Permission, may
 from crm.admin import Configuration, LabelledInline, NeverDeleted, WordsField
 from crm.choices import Family
-from routing.models import Agent, AgentSkill, Queue, Skill
+from routing.models import Agent, AgentSkill, PresenceReason, Queue, Skill
 from routing.models.queues import default_targets
 from routing.services import work_items
 
@@ -92,6 +92,22 @@ class SkillAdmin(Configuration, admin.ModelAdmin):
     list_display = ("name", "code")
     search_fields = ("name", "code")
     prepopulated_fields = {"code": ("name",)}
+
+
+@admin.register(PresenceReason)
+class PresenceReasonAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """Own reasons to be away, beside break, meal and the others. Retire what is no longer wanted."""
+
+    list_display = ("name", "slug", "state", "limit_minutes", "retired")
+    list_filter = ("state", "retired")
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("slug", "state") if obj else ()
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict:
+        return {} if obj else dict(self.prepopulated_fields)
 
 
 class AgentSkillInline(LabelledInline):

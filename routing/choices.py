@@ -16,6 +16,31 @@ class PresenceState(TextChoices):
     OFFLINE = "offline"
 
 
+AWAY = tuple(
+    state for state in PresenceState if state not in (PresenceState.AVAILABLE, PresenceState.OFFLINE)
+)
+
+AWAY_CHOICES = [(state.value, state.label) for state in AWAY]
+
+
+class Until(TextChoices):
+    """When a state that was chosen ahead begins: when this piece of work ends, or all that is in hand."""
+
+    THIS = "this"
+    ALL = "all"
+
+
+class Scheduled(TextChoices):
+    """What a stretch of a plan is for: the shift itself, or a pause within."""
+
+    SHIFT = "shift"
+    BREAK = "break"
+    MEAL = "meal"
+    MEETING = "meeting"
+    COACHING = "coaching"
+    TRAINING = "training"
+
+
 class Doing(TextChoices):
     """What the agent is doing, beside what he chose."""
 

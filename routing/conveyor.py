@@ -20,7 +20,16 @@ from django.db import connection, connections, transaction
 
 from crm import live, rows
 from crm.services import deliveries, streams
-from routing.services import assignments, dispatch, overflows, presence, work_items, wrap_ups
+from routing.services import (
+    assignments,
+    dispatch,
+    overflows,
+    plans,
+    presence,
+    returns,
+    work_items,
+    wrap_ups,
+)
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +165,8 @@ class Conveyor:
             deliveries.put_back()
         if ROUTER in self.parts:
             presence.drop_silent()
+            plans.keep()
+            returns.take_from_silent()
             while wrap_ups.end_due():
                 pass
             self.router.refresh_seats()

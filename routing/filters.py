@@ -11,8 +11,8 @@ from django_filters import (
 
 from crm.choices import Family
 from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
-from routing.choices import AssignmentStatus, PresenceState, WorkItemStatus
-from routing.models import Agent, Assignment, Queue, Skill, WorkItem
+from routing.choices import AssignmentStatus, PresenceState, Scheduled, WorkItemStatus
+from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 
 
 class QueueFilter(FilterSet):
@@ -28,6 +28,30 @@ class QueueFilter(FilterSet):
 
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
         return queryset.filter(Q(slug__icontains=words) | Q(name__icontains=words))
+
+
+class PresenceReasonFilter(FilterSet):
+    """Own reasons to be away."""
+
+    search = SearchFilter(field_name="name", lookup_expr="icontains", label="Name.")
+    retired = YesNoFilter()
+
+    class Meta:
+        model = PresenceReason
+        fields: list[str] = []
+
+
+class ScheduledTimeFilter(FilterSet):
+    """The plan by agent, kind and time."""
+
+    agent = IdFilter()
+    kind = MultipleChoiceFilter(choices=Scheduled.choices)
+    since = IsoDateTimeFilter(field_name="ends_at", lookup_expr="gt", label="Ends after.")
+    until = IsoDateTimeFilter(field_name="starts_at", lookup_expr="lt", label="Starts before.")
+
+    class Meta:
+        model = ScheduledTime
+        fields: list[str] = []
 
 
 class SkillFilter(FilterSet):

@@ -3,7 +3,11 @@
 from crm.personal import nobody
 
 nobody("routing.Skill", "code", "name")
-nobody("routing.Agent", "languages", "chosen", "chosen_reason", "blocked_families")
+nobody(
+    "routing.Agent", "languages", "chosen", "chosen_reason", "blocked_families", "then_state", "then_after",
+)  # fmt: skip
+nobody("routing.PresenceReason", "slug", "name", "state")
+nobody("routing.ScheduledTime", "kind")
 nobody("routing.PresenceInterval", "chosen", "doing", "reason")
 nobody(
     "routing.Queue",

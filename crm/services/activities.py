@@ -37,3 +37,16 @@ def record_many(verb: str, lines: list[tuple[int, dict]]) -> None:
             """,
             (verb, [ticket for ticket, _ in lines], [rows.as_json(data) for _, data in lines]),
         )
+
+
+def record_contacts(verb: str, lines: list[tuple[int, dict]]) -> None:
+    """Write what the house itself did to contacts, in one statement: (interaction id, data)."""
+    if lines:
+        rows.run(
+            """
+            INSERT INTO crm_activity (verb, customer_id, ticket_id, interaction_id, data)
+            SELECT %s, i.customer_id, i.ticket_id, i.id, n.data FROM unnest(%s::bigint[], %s::jsonb[]) AS n(id, data)
+            JOIN crm_interaction i ON i.id = n.id
+            """,
+            (verb, [contact for contact, _ in lines], [rows.as_json(data) for _, data in lines]),
+        )

@@ -70,7 +70,7 @@ DEMO_LOGINS = ("agent1@example.com", "agent2@example.com", "supervisor@example.c
 TASKS = {
     "People": ("User", "Team", "Agent", "Skill"),
     "Channels": ("Brand", "Channel"),
-    "Routing": ("Queue",),
+    "Routing": ("Queue", "PresenceReason"),
     "Targets": ("SlaPolicy", "BusinessCalendar", "Holiday"),
     "Answering": ("Code", "StatusName"),
 }

@@ -3,11 +3,12 @@
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.validators import UniqueValidator
 
-from crm.api.serializers import ColleagueRef, SlugRef
+from crm.api.serializers import ColleagueRef, Edit, SlugRef
 from crm.models import Team
-from routing.choices import GivesUp, PresenceState, QueueMode, QueueOrder
-from routing.models import Agent, Assignment, Queue, Skill, WorkItem
+from routing.choices import GivesUp, PresenceState, QueueMode, QueueOrder, Scheduled, Until
+from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.services import queues, skills
 
@@ -213,10 +214,60 @@ class AssignmentSerializer(serializers.ModelSerializer):
 
 
 class PresenceInput(serializers.Serializer):
-    """What the agent chose."""
+    """What the agent chose: a state or the slug of an own reason; `after`: not before this, or all he has, is over."""
 
-    state = serializers.ChoiceField(PresenceState.choices)
+    state = serializers.CharField(max_length=40)
     reason = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+    after = serializers.ChoiceField(Until.choices, required=False, allow_blank=True, default="")
+
+
+class PresenceReasonSerializer(serializers.ModelSerializer):
+    """An own reason to be away."""
+
+    class Meta:
+        model = PresenceReason
+        fields = ["id", "slug", "name", "state", "limit_minutes", "retired"]
+
+
+class PresenceReasonEdit(Edit):
+    """What may be changed of an own reason; what it counts as stays."""
+
+    name = serializers.CharField(max_length=60)
+    limit_minutes = serializers.IntegerField(min_value=1, max_value=1440, allow_null=True)
+    retired = serializers.BooleanField()
+
+
+class PresenceReasonInput(serializers.ModelSerializer):
+    """A new own reason; its slug is none of the states' names."""
+
+    slug = serializers.SlugField(max_length=40, validators=[UniqueValidator(PresenceReason.objects.all())])
+    limit_minutes = serializers.IntegerField(min_value=1, max_value=1440, allow_null=True, required=False)
+
+    class Meta:
+        model = PresenceReason
+        fields = ["slug", "name", "state", "limit_minutes"]
+
+    def validate_slug(self, slug: str) -> str:
+        if slug in PresenceState.values:
+            raise serializers.ValidationError("is the name of a state")
+        return slug
+
+
+class ScheduledTimeSerializer(serializers.ModelSerializer):
+    """A stretch of an agent's plan."""
+
+    class Meta:
+        model = ScheduledTime
+        fields = ["id", "agent", "kind", "starts_at", "ends_at", "begun_at"]
+
+
+class ScheduledTimeInput(serializers.Serializer):
+    """A new stretch."""
+
+    agent = ColleagueRef(queryset=Agent.objects.select_related("user"), team="user__team", own="user")
+    kind = serializers.ChoiceField(Scheduled.choices)
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
 
 
 class DeclineInput(serializers.Serializer):

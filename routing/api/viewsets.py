@@ -26,12 +26,13 @@ from crm.models import User
 from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
-from routing.models import Agent, Assignment, Queue, Skill, WorkItem
+from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 from routing.services import (
     assignments,
     desk,
     explanations,
     orphans,
+    plans,
     presence,
     previews,
     pulls,
@@ -178,20 +179,14 @@ class AgentViewSet(ScopedViewSet):
             if not presence.may_set(request.user, agent):
                 raise NotFound("There is no such agent in your team.")
         given = self.read_body(serializers.PresenceInput)
-        agent = presence.choose(agent, given["state"], by=request.user, reason=given["reason"])
+        agent = presence.choose(agent, by=request.user, **given)
         held = list(
             agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", "wrap_up_at")
         )
         counts = Counter(status for status, _ in held)
         wrapping = sum(at is not None for _, at in held)
-        return Response(
-            {
-                "state": agent.chosen,
-                "doing": presence.doing(agent, counts["offered"], counts["accepted"], wrapping),
-                "since": agent.chosen_since,
-                "reason": agent.chosen_reason,
-            }
-        )
+        doing = presence.doing(agent, counts["offered"], counts["accepted"], wrapping)
+        return Response(presence.shown(agent, doing))
 
 
 class DeskView(Door):
@@ -210,6 +205,71 @@ class DeskView(Door):
         presence.agent_of(request.user)
         presence.beat([request.user.pk], socket=False)
         return Response(desk.snapshot(request.user))
+
+
+class PresenceReasonViewSet(_Shared):
+    """Own reasons to be away, each with its limit: retired, never deleted."""
+
+    noun = "agents"
+    queryset = PresenceReason.objects.all()
+    serializer_class = serializers.PresenceReasonSerializer
+    filterset_class = filters.PresenceReasonFilter
+    ordering_fields = ("id", "name")
+    ordering = "name"
+    slug_field = "slug"
+
+    @extend_schema(
+        request=serializers.PresenceReasonInput, responses={201: serializers.PresenceReasonSerializer}
+    )
+    def create(self, request: Request) -> Response:
+        """A new reason."""
+        require(request.user, Permission.CONFIGURE)
+        made = plans.add_reason(by=request.user, **self.read_body(serializers.PresenceReasonInput))
+        return self.shown(made, status=201)
+
+    @extend_schema(request=serializers.PresenceReasonEdit, responses=serializers.PresenceReasonSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Rename it, move its limit, retire it."""
+        with self.editing() as reason:
+            require(request.user, Permission.CONFIGURE)
+            plans.edit_reason(reason, self.read_body(serializers.PresenceReasonEdit), by=request.user)
+        return self.shown(reason)
+
+
+class ScheduledTimeViewSet(ScopedViewSet):
+    """The plan of agents' days: shifts, and pauses that begin by themselves when the work in hand lets them."""
+
+    noun = "agents"
+    queryset = ScheduledTime.objects.all()
+    serializer_class = serializers.ScheduledTimeSerializer
+    filterset_class = filters.ScheduledTimeFilter
+    ordering_fields = ("id", "starts_at")
+    ordering = "starts_at"
+
+    def scoped(self) -> QuerySet:
+        return outside_closed(self.queryset.all(), self.request.user, "agent__user__team", own="agent__user")
+
+    @extend_schema(
+        request=serializers.ScheduledTimeInput, responses={201: serializers.ScheduledTimeSerializer}
+    )
+    def create(self, request: Request) -> Response:
+        """Plan a stretch for somebody in the team one leads."""
+        require_somewhere(request.user, Permission.SUPERVISE)
+        given = self.read_body(serializers.ScheduledTimeInput)
+        if not presence.may_set(request.user, given["agent"]):
+            raise NotFound("There is no such agent in your team.")
+        return self.shown(plans.schedule(by=request.user, **given), status=201)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def remove(self, request: Request, pk: str) -> Response:
+        """Take it out of the plan."""
+        planned = self.find()
+        require_somewhere(request.user, Permission.SUPERVISE)
+        if not presence.may_set(request.user, planned.agent):
+            raise NotFound("There is no such agent in your team.")
+        plans.cancel(planned, by=request.user)
+        return Response(status=204)
 
 
 class OfferViewSet(ScopedViewSet):

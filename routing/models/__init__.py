@@ -1,6 +1,6 @@
 """The nouns of the distributor."""
 
-from routing.models.agents import Agent, AgentSkill, PresenceInterval, Skill
+from routing.models.agents import Agent, AgentSkill, PresenceInterval, PresenceReason, ScheduledTime, Skill
 from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
@@ -11,9 +11,11 @@ __all__ = [
     "Change",
     "Leader",
     "PresenceInterval",
+    "PresenceReason",
     "Queue",
     "QueueStep",
     "RuleChange",
+    "ScheduledTime",
     "Skill",
     "WorkItem",
 ]

@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from crm.models import User
-from routing.choices import Doing, PresenceState
+from routing.choices import AWAY, AWAY_CHOICES, Doing, PresenceState, Scheduled, Until
 
 
 class Skill(models.Model):
@@ -14,6 +14,35 @@ class Skill(models.Model):
 
     code = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PresenceReason(models.Model):
+    """A reason of our own to be away, under one of the states that figures know. Retired, never deleted."""
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=60)
+    state = models.CharField(max_length=17, choices=AWAY_CHOICES, help_text="What it counts as.")
+    limit_minutes = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Minutes after which the agent and the board are told; empty: never.",
+    )
+    retired = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=AWAY), name="presence_reason_away"),
+            models.CheckConstraint(
+                condition=~Q(slug__in=PresenceState.values),
+                name="presence_reason_own",
+                violation_error_message="is a state",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -34,6 +63,21 @@ class Agent(models.Model):
     chosen = models.CharField(max_length=17, choices=PresenceState, default=PresenceState.OFFLINE)
     chosen_since = models.DateTimeField(db_default=Now())
     chosen_reason = models.CharField(max_length=100, blank=True)
+    own_reason = models.ForeignKey(
+        PresenceReason, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    chosen_until = models.DateTimeField(null=True, blank=True, help_text="When he should be back.")
+    over_told = models.BooleanField(default=False, db_default=False, help_text="He was told that he is late.")
+    # Chosen ahead: no new work comes, and the state begins when what is in hand is over.
+    then_state = models.CharField(max_length=17, choices=PresenceState, blank=True, db_default="")
+    then_after = models.CharField(max_length=4, choices=Until, blank=True, db_default="")
+    then_holding = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Holds he had when he chose."
+    )
+    then_until = models.DateTimeField(null=True, blank=True)
+    then_reason = models.ForeignKey(
+        PresenceReason, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     blocked_families = models.JSONField(default=list, blank=True, help_text="Families he did not respond to.")
     missed_in_row = models.PositiveSmallIntegerField(default=0)
     silent = models.BooleanField(default=False, help_text="No sign of life: not responding.")
@@ -49,6 +93,32 @@ class Agent(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+
+class ScheduledTime(models.Model):
+    """A stretch of an agent's plan; a pause begins by itself when his work in hand lets it."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="scheduled")
+    kind = models.CharField(max_length=8, choices=Scheduled)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    begun_at = models.DateTimeField(null=True, blank=True, help_text="When the pause was asked for.")
+
+    class Meta:
+        ordering = ["starts_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="scheduled_ends_after"),
+            models.CheckConstraint(condition=Q(kind__in=Scheduled.values), name="scheduled_kind"),
+        ]
+        indexes = [
+            models.Index("ends_at", name="scheduled_ends"),
+            models.Index(
+                "starts_at", name="scheduled_to_begin", condition=Q(begun_at=None) & ~Q(kind="shift")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.agent}"
 
 
 class AgentSkill(models.Model):

@@ -55,12 +55,7 @@ def snapshot(user: User) -> dict:
     doing = presence.doing(agent, len(offered), len(mine), wrapping)
     return {
         "agent": {"id": agent.pk, "name": str(user), "initials": user.initials},
-        "presence": {
-            "state": agent.chosen,
-            "doing": str(doing),
-            "since": agent.chosen_since,
-            "reason": "silent" if agent.silent else agent.chosen_reason,
-        },
+        "presence": presence.shown(agent, doing),
         "capacity": {"used": agent.load, "units": agent.capacity},
         "offers": _with_context(offered, {user.pk: user}),
         "assignments": [_assignment(row) for row in mine],

@@ -44,7 +44,7 @@ _PUSHED = "w.status = 'waiting' AND q.mode NOT IN ('next', 'free')"
 
 _SEATS = """
 SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,
-       a.chosen = 'available' AND NOT a.silent AND a.seen_at > now() - make_interval(secs =>
+       a.chosen = 'available' AND a.then_state = '' AND NOT a.silent AND a.seen_at > now() - make_interval(secs =>
            CASE WHEN a.seen_on_socket THEN %s ELSE %s END) AND u.is_active AS live,
        coalesce((SELECT jsonb_object_agg(s.code, x.level) FROM routing_agentskill x JOIN routing_skill s ON s.id = x.skill_id
                  WHERE x.agent_id = a.id AND (x.expires_at IS NULL OR x.expires_at > now())), '{}'::jsonb) AS skills,

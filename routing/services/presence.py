@@ -1,5 +1,7 @@
 """What agents chose, and what we know of them: available, silent, back."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.db import transaction
 
@@ -12,7 +14,7 @@ from crm.models import User
 from crm.services import activities, interactions
 from routing import events
 from routing.choices import Doing, PresenceState
-from routing.models import Agent
+from routing.models import Agent, PresenceReason
 from routing.services import assignments, work_items
 
 SILENT_WITHOUT_SOCKET = 105  # s: polling clients say less often that they are there
@@ -22,7 +24,7 @@ REACHABLE_WITHOUT_SOCKET = 60
 
 def agent_of(user: User) -> Agent:
     """The agent side of a user, or NotFound."""
-    found = Agent.objects.select_related("user").filter(user=user).first()
+    found = Agent.objects.select_related("user", "own_reason", "then_reason").filter(user=user).first()
     if found is None:
         raise NotFound("You take no work here.")
     return found
@@ -39,32 +41,92 @@ def doing(agent: Agent, offered: int, accepted: int, wrapping: int = 0) -> str:
     return Doing.IN_WORK if accepted else Doing.IDLE
 
 
-def choose(agent: Agent, state: str, *, by: User, reason: str = "") -> Agent:
-    """Set what the agent chose. Any choice is a sign of life and ends *not responding*; leaving returns open offers."""
-    if state not in PresenceState.values:
-        raise InvalidInput("Unknown state.", errors={"state": "is not one of the presence states"})
+def shown(agent: Agent, doing_now: str) -> dict:
+    """What he chose, since and until when, what comes then, and what he is doing: for desk and API alike."""
+    then = None
+    if agent.then_state:
+        then = {
+            "state": agent.then_reason.slug if agent.then_reason else agent.then_state,
+            "after": agent.then_after,
+        }
+    return {
+        "state": agent.own_reason.slug if agent.own_reason else agent.chosen,
+        "doing": str(doing_now),
+        "since": agent.chosen_since,
+        "until": agent.chosen_until,
+        "reason": "silent" if agent.silent else agent.chosen_reason,
+        "then": then,
+    }
+
+
+def choose(agent: Agent, state: str, *, by: User, reason: str = "", after: str = "") -> Agent:
+    """Set what the agent chose: a state, or the slug of an own reason. Any choice is a sign of life.
+
+    It ends *not responding* and returns open offers of who leaves. With `after` it begins when this piece of work ends
+    (`this`), or all that is in hand (`all`): no new work comes until then, and another choice takes it back.
+    """
+    own = None if state in PresenceState.values else _own_reason(state)
     with transaction.atomic():
         agent = (
-            Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=agent.pk)
+            Agent.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("user", "own_reason", "then_reason")
+            .get(pk=agent.pk)
         )
         now = rows.run("SELECT now()")[0][0]
-        changed = agent.chosen != state
         if by.pk == agent.user_id:
             agent.seen_at = now
         agent.silent, agent.blocked_families, agent.missed_in_row = False, [], 0
-        agent.chosen, agent.chosen_reason = state, reason[:100]
-        if changed:
-            agent.chosen_since = now
-            agent.idle_since = now
-            agent.intervals.filter(ended_at=None).update(ended_at=now)
-            agent.intervals.create(chosen=state, reason=reason[:100])
-        agent.save()
-        if state != PresenceState.AVAILABLE:
+        wanted = own.state if own else state
+        holding = _holding(agent) if after else 0
+        if holding:
+            _plan(agent, wanted, own, after, holding)
+        else:
+            _become(agent, wanted, own, reason, now)
+        agent.save(update_fields=_CHOSEN)
+        if holding or wanted != PresenceState.AVAILABLE:
             assignments.return_offers_of([agent.pk], state)
         if by.pk != agent.user_id:
             activities.record("presence.set", by=by, agent=agent.pk, state=state)
         _say([(agent.pk, agent.user_id)])
     return agent
+
+
+_CHOSEN = (
+    "seen_at", "silent", "blocked_families", "missed_in_row", "chosen", "chosen_since", "chosen_reason", "chosen_until",
+    "own_reason", "over_told", "idle_since", "then_state", "then_after", "then_holding", "then_until", "then_reason",
+)  # fmt: skip
+
+
+def _own_reason(slug: str) -> PresenceReason:
+    found = PresenceReason.objects.filter(slug=slug, retired=False).first()
+    if found is None:
+        raise InvalidInput("Unknown state.", errors={"state": "is no presence state and no reason of ours"})
+    return found
+
+
+def _holding(agent: Agent) -> int:
+    """What he has in hand that costs him something: parked work keeps nobody."""
+    return agent.assignments.filter(status="accepted", units__gt=0).count()
+
+
+def _plan(agent: Agent, state: str, own: PresenceReason | None, after: str, holding: int) -> None:
+    agent.then_state, agent.then_after, agent.then_holding = state, after, holding
+    agent.then_reason, agent.then_until = own, None
+
+
+def _become(agent: Agent, state: str, own: PresenceReason | None, reason: str, now: datetime) -> None:
+    changed = (agent.chosen, agent.own_reason_id) != (state, own.pk if own else None)
+    reason = (reason or (own.name if own else ""))[:100]
+    agent.chosen, agent.own_reason, agent.chosen_reason = state, own, reason
+    agent.then_state, agent.then_after, agent.then_holding = "", "", 0
+    agent.then_reason = agent.then_until = None
+    if changed:
+        limit = own.limit_minutes if own else None
+        agent.chosen_until = now + timedelta(minutes=limit) if limit else None
+        agent.chosen_since = agent.idle_since = now
+        agent.over_told = False
+        agent.intervals.filter(ended_at=None).update(ended_at=now)
+        agent.intervals.create(chosen=state, reason=reason)
 
 
 def _say(agents: list[tuple[int, int]]) -> None:

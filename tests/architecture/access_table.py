@@ -224,6 +224,22 @@ REST = [
     api("GET", "agents/{agent}/", EVERYBODY, SEES_ALL),
     api("PUT", "agents/{agent}/presence/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", state="break"),
     api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
+    api("GET", "presence-reasons/", EVERYBODY, scope="agents:read"),
+    api(
+        "POST", "presence-reasons/", "201:A 403:SGMUC", scope="agents:write", slug="blood-donation", name="Blood donation",
+        state="meeting",
+    ),
+    api("GET", "presence-reasons/{presence_reason}/", EVERYBODY, scope="agents:read"),
+    api("PATCH", "presence-reasons/{presence_reason}/", "200:A 403:SGMUC", scope="agents:write", limit_minutes=20),
+    api("GET", "scheduled-times/", EVERYBODY, scope="agents:read"),
+    api(
+        "POST", "scheduled-times/", "201:AS 403:GMUC", "201:A 400:S 403:GMUC", scope="agents:write", agent="{agent}", kind="meal",
+        starts_at="2099-01-01T12:00:00Z", ends_at="2099-01-01T12:30:00Z",
+    ),
+    api("GET", "scheduled-times/{scheduled}/", EVERYBODY, SEES_ALL, scope="agents:read"),
+    api(
+        "POST", "scheduled-times/{scheduled}/remove/", "204:AS 403:GMUC", "204:A 403:UC 404:SGM", scope="agents:write"
+    ),
     api("GET", "work-items/", EVERYBODY, scope="work-items:read desk"),
     api("GET", "work-items/orphans/", EVERYBODY, scope="work-items:read desk"),
     api("GET", "work-items/{held}/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),

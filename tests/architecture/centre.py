@@ -1,6 +1,7 @@
 """A small centre with two closed teams: the people of the access table, and of each kind of thing an own and a foreign one."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ from crm.models import (
 from crm.secrets import digest, new_token
 from crm.services import bulks, exports, imports, merges, tickets, views
 from reports.models import Board
-from routing.models import Skill
+from routing.models import PresenceReason, ScheduledTime, Skill
 from tests import factories as make
 from tests.architecture.access_table import ROLES
 
@@ -74,6 +75,9 @@ def _shared() -> dict[str, object]:
         "grant": Grant.objects.create(user=make.make_user(), role=Role.AUDITOR, scope="everywhere").pk,
         "board": "floor",
         "code": make.make_codes()[0].pk,
+        "presence_reason": PresenceReason.objects.create(
+            slug=f"r-{make.number()}", name="Fire drill", state="meeting", limit_minutes=30
+        ).pk,
         "list": "tickets",
         "nothing": "nothing",
         "channel": channel.pk,
@@ -139,6 +143,12 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
         "queue": queue.slug,
         "user": agent.user_id,
         "agent": agent.pk,
+        "scheduled": ScheduledTime.objects.create(
+            agent=agent,
+            kind="meal",
+            starts_at=held.accepted_at,
+            ends_at=held.accepted_at + timedelta(hours=1),
+        ).pk,
         "customer": interaction.customer_id,
         "identity": interaction.identity_id,
         "interaction": interaction.pk,

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 MODELS = (
     "crm/user", "crm/team", "crm/brand", "crm/channel", "crm/code", "crm/apitoken", "routing/queue",
-    "routing/skill", "routing/agent", "reports/board",
+    "routing/skill", "routing/agent", "routing/presencereason", "reports/board",
 )  # fmt: skip
 
 

@@ -1,0 +1,136 @@
+"""What agents chose ahead and what is planned for them: it begins when their work lets it, and who is late is told."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from crm import rows
+from crm.bus import publish
+from crm.errors import InvalidInput
+from crm.models import User
+from crm.services import activities, interactions
+from routing import events
+from routing.models import Agent, PresenceReason, ScheduledTime
+from routing.services import assignments, work_items
+
+LONGEST = 24 * 3600  # s of one stretch of a plan
+
+# A pause of the plan is chosen ahead for whoever is there; whoever is away already takes it so.
+_BEGIN = """
+WITH due AS (
+    UPDATE routing_scheduledtime SET begun_at = now() WHERE kind <> 'shift' AND begun_at IS NULL AND starts_at <= now()
+    RETURNING agent_id, kind, ends_at
+), chosen AS (
+    SELECT DISTINCT ON (agent_id) * FROM due WHERE ends_at > now() ORDER BY agent_id, ends_at DESC
+), agents AS MATERIALIZED (
+    SELECT g.id FROM routing_agent g JOIN chosen c ON c.agent_id = g.id WHERE g.chosen = 'available'
+    ORDER BY g.id FOR NO KEY UPDATE OF g
+)
+UPDATE routing_agent g SET then_state = c.kind, then_after = 'this', then_until = c.ends_at, then_reason_id = NULL,
+    then_holding = (SELECT count(*) FROM routing_assignment m WHERE m.agent_id = g.id AND m.status = 'accepted' AND m.units > 0)
+FROM agents JOIN chosen c ON c.agent_id = agents.id WHERE g.id = agents.id RETURNING g.id
+"""
+
+_SETTLE = """
+WITH ready AS MATERIALIZED (
+    SELECT g.id FROM routing_agent g CROSS JOIN LATERAL (
+        SELECT count(*) AS holds FROM routing_assignment m WHERE m.agent_id = g.id AND m.status = 'accepted' AND m.units > 0
+    ) held
+    WHERE g.then_state <> '' AND (held.holds = 0 OR (g.then_after = 'this' AND held.holds < g.then_holding))
+    ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
+), became AS (
+    UPDATE routing_agent g SET chosen = g.then_state, chosen_since = now(), idle_since = now(), over_told = false,
+        chosen_reason = coalesce(p.name, ''), own_reason_id = p.id,
+        chosen_until = coalesce(g.then_until, now() + make_interval(mins => p.limit_minutes)),
+        then_state = '', then_after = '', then_holding = 0, then_until = NULL, then_reason_id = NULL
+    FROM ready JOIN routing_agent o ON o.id = ready.id LEFT JOIN routing_presencereason p ON p.id = o.then_reason_id
+    WHERE g.id = ready.id RETURNING g.id, g.user_id, g.chosen, g.chosen_reason
+), ended AS (
+    UPDATE routing_presenceinterval i SET ended_at = now() FROM became b WHERE i.agent_id = b.id AND i.ended_at IS NULL
+)
+SELECT id, user_id, chosen, chosen_reason FROM became
+"""
+
+_LATE = """
+UPDATE routing_agent g SET over_told = true WHERE g.id IN (
+    SELECT id FROM routing_agent WHERE chosen_until <= now() AND NOT over_told ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+) RETURNING g.id, g.user_id, g.chosen
+"""
+
+
+def keep() -> int:
+    """Once a second: pauses that begin, choices made ahead that come true, and who is late; returns how many moved."""
+    with transaction.atomic():
+        begun = [row[0] for row in rows.run(_BEGIN)]
+        if begun:
+            assignments.return_offers_of(begun, "scheduled")
+        moved = rows.run(_SETTLE)
+        if moved:
+            rows.insert(
+                "routing_presenceinterval",
+                {
+                    "agent_id": ("bigint", [row[0] for row in moved]),
+                    "chosen": ("text", [row[2] for row in moved]),
+                    "doing": ("text", ["idle"] * len(moved)),
+                    "reason": ("text", [row[3] for row in moved]),
+                },
+            )
+        late = rows.run(_LATE)
+        changed = sorted({*begun, *(row[0] for row in moved), *(row[0] for row in late)})
+        if changed:
+            _say(changed, late)
+    return len(changed)
+
+
+def _say(agents: list[int], late: list[tuple]) -> None:
+    work_items.changed(agents=agents)
+    publish(*[events.PresenceChanged(agent_id=one) for one in agents])
+    users = Agent.objects.filter(pk__in=agents).order_by("user").values_list("user", flat=True)
+    told = [(f"desk:{user}", "presence.changed", {}) for user in users]
+    told += [
+        (f"desk:{user}", "alert", {"text": f"Your {chosen.replace('_', ' ')} is over."})
+        for _, user, chosen in late
+    ]
+    interactions.tell(told)
+
+
+def schedule(agent: Agent, kind: str, starts_at: datetime, ends_at: datetime, *, by: User) -> ScheduledTime:
+    """Plan a stretch of an agent's day. Stretches of the same kind do not overlap."""
+    if not 0 < (ends_at - starts_at).total_seconds() <= LONGEST:
+        raise InvalidInput(
+            "It ends after it starts, within a day.", errors={"ends_at": "is too early or too late"}
+        )
+    with transaction.atomic():
+        Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
+        if ScheduledTime.objects.filter(
+            agent=agent, kind=kind, starts_at__lt=ends_at, ends_at__gt=starts_at
+        ).exists():
+            raise InvalidInput("This is planned already.", errors={"starts_at": "overlaps another"})
+        made = ScheduledTime.objects.create(agent=agent, kind=kind, starts_at=starts_at, ends_at=ends_at)
+        activities.record("schedule.added", by=by, agent=agent.pk, kind=kind, starts_at=starts_at.isoformat())
+    return made
+
+
+def cancel(planned: ScheduledTime, *, by: User) -> None:
+    """Take a stretch out of the plan."""
+    with transaction.atomic():
+        activities.record("schedule.removed", by=by, agent=planned.agent_id, kind=planned.kind)
+        planned.delete()
+
+
+def add_reason(*, by: User, **given: object) -> PresenceReason:
+    """A new reason of our own to be away."""
+    with transaction.atomic():
+        made = PresenceReason.objects.create(**given)
+        activities.record("presence_reason.created", by=by, slug=made.slug)
+    return made
+
+
+def edit_reason(reason: PresenceReason, changes: dict, *, by: User) -> PresenceReason:
+    """Rename it, move its limit, retire it or take it back."""
+    with transaction.atomic():
+        for name, value in changes.items():
+            setattr(reason, name, value)
+        reason.save(update_fields=list(changes))
+        activities.record("presence_reason.edited", by=by, slug=reason.slug, fields=sorted(changes))
+    return reason
