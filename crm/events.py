@@ -1,6 +1,7 @@
 """The facts that the floor says."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from crm.bus import Fact
 
@@ -58,6 +59,21 @@ class MessageReceived(Fact):
     message_id: int
     interaction_id: int
     courtesy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketSnoozed(Fact):
+    """A person put a ticket out of the way until a time; said before the ticket is written."""
+
+    ticket_id: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketWoke(Fact):
+    """A ticket that slept is due again: its time came, what it waited for is over, or a person woke it."""
+
+    ticket_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ class AgentForm(forms.ModelForm):
 
     class Meta:
         model = Agent
-        fields = ("user", "languages", "capacity")
+        fields = ("user", "languages", "capacity", "parked_limit")
 
 
 @admin.register(Agent)
@@ -148,7 +148,7 @@ class AgentAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
         (
             None,
             {
-                "fields": ("user", "languages", "capacity"),
+                "fields": ("user", "languages", "capacity", "parked_limit"),
                 "description": "Changes count from the next offer on.",
             },
         ),

@@ -24,6 +24,7 @@ from routing.services import (
     assignments,
     dispatch,
     overflows,
+    parking,
     plans,
     presence,
     returns,
@@ -167,6 +168,7 @@ class Conveyor:
             presence.drop_silent()
             plans.keep()
             returns.take_from_silent()
+            parking.keep()
             while wrap_ups.end_due():
                 pass
             self.router.refresh_seats()

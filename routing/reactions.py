@@ -1,8 +1,16 @@
 """What the distributor does when the floor says something."""
 
 from crm.bus import after, on
-from crm.events import IdentitiesMoved, InteractionClosed, InteractionOpened, InteractionsFolded
-from routing.services import assignments, work_items
+from crm.events import (
+    IdentitiesMoved,
+    InteractionClosed,
+    InteractionOpened,
+    InteractionsFolded,
+    MessageReceived,
+    TicketSnoozed,
+    TicketWoke,
+)
+from routing.services import assignments, parking, work_items
 
 
 @on(InteractionOpened)
@@ -28,3 +36,22 @@ def end_folded(facts: tuple[InteractionsFolded, ...]) -> None:
 def follow_customers(facts: tuple[IdentitiesMoved, ...]) -> None:
     """Work knows its customer. Again after commit, for what somebody else had in hand meanwhile."""
     work_items.follow_customers([fact.customer_id for fact in facts])
+
+
+@on(TicketSnoozed)
+def park(facts: tuple[TicketSnoozed, ...]) -> None:
+    """Work on a ticket that sleeps costs its owner nothing."""
+    for fact in facts:
+        parking.park_ticket(fact.ticket_id, fact.until)
+
+
+@after(TicketWoke)
+def wake(facts: tuple[TicketWoke, ...]) -> None:
+    """What is due again comes back to its owner."""
+    parking.due([fact.ticket_id for fact in facts])
+
+
+@on(MessageReceived)
+def answered(facts: tuple[MessageReceived, ...]) -> None:
+    """The customer wrote: what was parked comes back. Thanks alone bring nothing back."""
+    parking.answered([fact.interaction_id for fact in facts if not fact.courtesy])

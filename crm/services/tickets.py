@@ -430,13 +430,18 @@ def snooze(ticket: Ticket, *, by: User, until: datetime | None = None, after: Ti
     ticket.snoozed_until = until or _now() + LONGEST_SLEEP
     ticket.snoozed_for = after
     said = {"until": ticket.snoozed_until.isoformat()} | ({"other": after.pk} if after else {})
-    _touch(ticket, "ticket.snoozed", by, fields=("snoozed_until", "snoozed_for"), **said)
+    with transaction.atomic():
+        # First: whoever parks the work locks contacts and agents, and they come before tickets.
+        publish(events.TicketSnoozed(ticket_id=ticket.pk, until=ticket.snoozed_until))
+        _touch(ticket, "ticket.snoozed", by, fields=("snoozed_until", "snoozed_for"), **said)
 
 
 def wake(ticket: Ticket, *, by: User) -> None:
     """Back among the open ones at once."""
     ticket.snoozed_until = ticket.snoozed_for = None
-    _touch(ticket, "ticket.woke", by, fields=("snoozed_until", "snoozed_for"))
+    with transaction.atomic():
+        publish(events.TicketWoke(ticket_id=ticket.pk))
+        _touch(ticket, "ticket.woke", by, fields=("snoozed_until", "snoozed_for"))
 
 
 def wake_due(limit: int = 500) -> int:
@@ -444,6 +449,7 @@ def wake_due(limit: int = 500) -> int:
     with transaction.atomic():
         woken = rows.run(_WAKE, (limit,))
         activities.record_many("ticket.woke", [(ticket, {}) for ticket, _ in woken])
+        publish(*[events.TicketWoke(ticket_id=ticket) for ticket, _ in woken])
         if woken:
             interactions.tell(
                 [

@@ -129,7 +129,8 @@ SELECT a.id, coalesce(nullif(u.name, ''), u.email) AS name, u.team_id, a.chosen,
                           WHERE k.agent_id = a.id), '{}') AS skills
 FROM routing_agent a JOIN crm_user u ON u.id = a.user_id LEFT JOIN crm_team t ON t.id = u.team_id
 LEFT JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE m.status = 'offered') AS offered, count(*) FILTER (WHERE m.status = 'accepted') AS accepted,
+    SELECT count(*) FILTER (WHERE m.status = 'offered') AS offered,
+        count(*) FILTER (WHERE m.status = 'accepted' AND m.parked_at IS NULL) AS accepted,
         count(*) FILTER (WHERE m.status = 'accepted' AND m.wrap_up_at IS NOT NULL) AS wrapping, min(m.offered_at) AS since,
         array_agg('#' || (1000 + coalesce(i.ticket_id, w.ticket_id)) || ' ' || q.name ORDER BY m.offered_at) AS items
     FROM routing_assignment m JOIN routing_workitem w ON w.id = m.work_item_id JOIN routing_queue q ON q.id = w.queue_id

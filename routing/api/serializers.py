@@ -175,8 +175,8 @@ class AgentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Agent
         fields = [
-            "id", "user", "name", "languages", "skills", "capacity", "load", "chosen", "chosen_since", "chosen_reason",
-            "blocked_families", "silent", "idle_since",
+            "id", "user", "name", "languages", "skills", "capacity", "load", "parked_limit", "chosen", "chosen_since",
+            "chosen_reason", "blocked_families", "silent", "idle_since",
         ]  # fmt: skip
 
     def get_skills(self, agent: Agent) -> dict[str, int]:
@@ -209,7 +209,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
         model = Assignment
         fields = [
             "id", "work_item", "agent", "status", "units", "score", "offered_at", "expires_at", "accepted_at", "wrap_up_at",
-            "wrap_up_until", "wrap_up_extended", "ended_at", "reason", "step", "passed_over",
+            "wrap_up_until", "wrap_up_extended", "parked_at", "parked_until", "ended_at", "reason", "step", "passed_over",
         ]  # fmt: skip
 
 
@@ -287,6 +287,12 @@ class WrapUpInput(serializers.Serializer):
     """Live work is over and its codes are due; `extend` asks for the same time again, once."""
 
     extend = serializers.BooleanField(default=False)
+
+
+class ParkInput(serializers.Serializer):
+    """Until when; left out: until the customer writes."""
+
+    until = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 
 class TransferInput(serializers.Serializer):

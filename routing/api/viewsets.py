@@ -32,6 +32,7 @@ from routing.services import (
     desk,
     explanations,
     orphans,
+    parking,
     plans,
     presence,
     previews,
@@ -181,7 +182,9 @@ class AgentViewSet(ScopedViewSet):
         given = self.read_body(serializers.PresenceInput)
         agent = presence.choose(agent, by=request.user, **given)
         held = list(
-            agent.assignments.filter(status__in=["offered", "accepted"]).values_list("status", "wrap_up_at")
+            agent.assignments.filter(status__in=["offered", "accepted"], parked_at=None).values_list(
+                "status", "wrap_up_at"
+            )
         )
         counts = Counter(status for status, _ in held)
         wrapping = sum(at is not None for _, at in held)
@@ -382,6 +385,23 @@ class WorkItemViewSet(ScopedViewSet):
         require(request.user, Permission.WORK)
         act = wrap_ups.extend if self.read_body(serializers.WrapUpInput)["extend"] else wrap_ups.begin
         return Response(serializers.AssignmentSerializer(act(item.pk, by=request.user)).data)
+
+    @extend_schema(request=serializers.ParkInput, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def park(self, request: Request, pk: str) -> Response:
+        """Put it aside until a time, or until the customer writes: it costs nothing; 409 `too_many_parked`, `is_live`."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        held = parking.park(item.pk, by=request.user, **self.read_body(serializers.ParkInput))
+        return Response(serializers.AssignmentSerializer(held).data)
+
+    @extend_schema(request=None, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], url_path="take-up", pagination_class=None, filter_backends=[])
+    def take_up(self, request: Request, pk: str) -> Response:
+        """Go on with parked work; 409 `no_capacity` when that were more than two items too many."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        return Response(serializers.AssignmentSerializer(parking.take_up(item.pk, by=request.user)).data)
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])

@@ -60,6 +60,9 @@ class Agent(models.Model):
     load = models.PositiveSmallIntegerField(
         default=0, help_text="Units of live assignments, open offers included."
     )
+    parked_limit = models.PositiveSmallIntegerField(
+        default=20, db_default=20, help_text="Snoozed and pending items he may keep."
+    )
     chosen = models.CharField(max_length=17, choices=PresenceState, default=PresenceState.OFFLINE)
     chosen_since = models.DateTimeField(db_default=Now())
     chosen_reason = models.CharField(max_length=100, blank=True)

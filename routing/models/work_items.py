@@ -99,6 +99,12 @@ class Assignment(models.Model):
     wrap_up_at = models.DateTimeField(null=True, blank=True, help_text="Live work was over; codes are due.")
     wrap_up_until = models.DateTimeField(null=True, blank=True, help_text="Then it is saved as not coded.")
     wrap_up_extended = models.BooleanField(default=False, db_default=False)
+    # Parked work costs its owner nothing: its units are nought until it comes back (`practice.md` 2.3).
+    parked_at = models.DateTimeField(null=True, blank=True)
+    parked_until = models.DateTimeField(null=True, blank=True, help_text="Empty: until the customer writes.")
+    answered_at = models.DateTimeField(
+        null=True, blank=True, help_text="The customer wrote while it was parked."
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=100, blank=True)
 
@@ -116,11 +122,21 @@ class Assignment(models.Model):
             models.CheckConstraint(
                 condition=Q(wrap_up_until=None) | Q(wrap_up_at__isnull=False), name="assignment_wrap_up_whole"
             ),
+            models.CheckConstraint(
+                condition=Q(parked_at=None, parked_until=None, answered_at=None)
+                | Q(parked_at__isnull=False, units=0),
+                name="assignment_parked_is_free",
+            ),
         ]
         indexes = [
             models.Index("expires_at", name="assignment_expiring", condition=Q(status="offered")),
             models.Index(
                 "agent", name="assignment_of_agent", condition=Q(status__in=["offered", "accepted"])
+            ),
+            models.Index(
+                "work_item",
+                name="assignment_parked",
+                condition=Q(status="accepted", parked_at__isnull=False),
             ),
             models.Index(
                 "wrap_up_until",

@@ -25,6 +25,7 @@ _READERS = rows.with_columns("SELECT {u} FROM crm_user u WHERE u.id = ANY(%s::bi
 _MINE = """
 SELECT a.id, a.work_item_id AS work_item, w.interaction_id AS interaction, t.id AS ticket, 1000 + t.id AS number, t.subject,
        u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, a.accepted_at AS since, a.wrap_up_until,
+       a.parked_at, a.parked_until,
        CASE WHEN i.waiting_since IS NULL THEN NULL ELSE w.deadline END AS due_at, i.waiting_since IS NOT NULL AS unread,
        (SELECT left(m.text, 140) FROM crm_message m WHERE m.interaction_id = i.id AND m.direction <> 'note'
         ORDER BY m.at DESC, m.id DESC LIMIT 1) AS last_text
@@ -52,7 +53,8 @@ def snapshot(user: User) -> dict:
     )
     mine = rows.dicts(_MINE, (agent.pk,))
     wrapping = sum(1 for row in mine if row["wrap_up_until"])
-    doing = presence.doing(agent, len(offered), len(mine), wrapping)
+    parked = sum(1 for row in mine if row["parked_at"])
+    doing = presence.doing(agent, len(offered), len(mine) - parked, wrapping)
     return {
         "agent": {"id": agent.pk, "name": str(user), "initials": user.initials},
         "presence": presence.shown(agent, doing),
@@ -62,7 +64,8 @@ def snapshot(user: User) -> dict:
         "queues": rows.dicts(_QUEUES),
         "counts": {
             "offers": len(offered),
-            "mine": len(mine),
+            "mine": len(mine) - parked,
+            "parked": parked,
             "unread": sum(1 for row in mine if row["unread"]),
         },
         "seq": seq,
@@ -80,6 +83,7 @@ def _assignment(row: dict) -> dict:
         "channel": {"slug": row["channel"], "kind": row["kind"]},
         "state": _state(row),
         "wrap_up_until": row["wrap_up_until"],
+        "parked_until": row["parked_until"],
         "due_at": row["due_at"],
         "unread": row["unread"],
         "last_text": row["last_text"] or "",
@@ -90,6 +94,8 @@ def _assignment(row: dict) -> dict:
 def _state(row: dict) -> str:
     if row["wrap_up_until"]:
         return "wrap_up"
+    if row["parked_at"]:
+        return "parked"
     return "in_call" if row["kind"] == ChannelKind.PHONE else "accepted"
 
 

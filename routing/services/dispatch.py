@@ -48,7 +48,8 @@ SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, ext
            CASE WHEN a.seen_on_socket THEN %s ELSE %s END) AND u.is_active AS live,
        coalesce((SELECT jsonb_object_agg(s.code, x.level) FROM routing_agentskill x JOIN routing_skill s ON s.id = x.skill_id
                  WHERE x.agent_id = a.id AND (x.expires_at IS NULL OR x.expires_at > now())), '{}'::jsonb) AS skills,
-       coalesce((SELECT jsonb_agg(jsonb_build_array(w.customer_id, w.family)) FROM routing_assignment m
+       coalesce((SELECT jsonb_agg(jsonb_build_array(w.customer_id, CASE WHEN m.parked_at IS NULL THEN w.family END))
+                 FROM routing_assignment m
                  JOIN routing_workitem w ON w.id = m.work_item_id
                  WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')), '[]'::jsonb) AS holds
 FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
@@ -249,7 +250,8 @@ def _seat(row: tuple) -> engine.Seat:
     holds = rows.from_json(row[9])
     families: dict[str, int] = {}
     for _, family in holds:
-        families[family] = families.get(family, 0) + 1
+        if family:  # parked work is nobody's load
+            families[family] = families.get(family, 0) + 1
     return engine.Seat(
         id=row[0],
         skills=rows.from_json(row[8]),

@@ -41,7 +41,7 @@ SELECT id, agent_id, user_id, work_item_id, interaction_id FROM ended ORDER BY i
 _SILENT = """
 SELECT a.id FROM routing_agent g JOIN routing_assignment a ON a.agent_id = g.id AND a.status = 'accepted'
 JOIN routing_workitem w ON w.id = a.work_item_id
-WHERE g.silent AND a.wrap_up_until IS NULL
+WHERE g.silent AND a.wrap_up_until IS NULL AND a.parked_at IS NULL
     AND g.seen_at < now() - make_interval(secs => CASE WHEN w.family IN ('voice', 'chat') THEN %s ELSE %s END)
 ORDER BY a.id LIMIT %s
 """

@@ -255,6 +255,13 @@ REST = [
         "POST", "work-items/{held}/complete/", "200:ASG 403:MUC", "200:A 403:UC 404:SGM",
         scope="work-items:write desk", **SPEAKS,
     ),
+    api(
+        "POST", "work-items/{held}/park/", "200:G 409:AS 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk",
+        until="2099-01-01T12:00:00Z",
+    ),
+    api(
+        "POST", "work-items/{held}/take-up/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
     api("GET", "work-items/{held}/codes/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
     # Deferred work has no time for wrap-up.
     api(
@@ -444,4 +451,5 @@ WITHIN_SCOPE = {
     ),
     "POST /api/v1/work-items/{held}/transfer/": "409",
     "POST /api/v1/work-items/{held}/complete/": "409",
+    "POST /api/v1/work-items/{held}/park/": "409",
 }  # fmt: skip

@@ -61,11 +61,15 @@ class DeskBoard extends HTMLElement {
   draw() {
     const { offers, assignments, queues = [], capacity = {}, presence } = this.state;
     this.drawOffers(offers);
-    const mine = nextDueFirst(assignments);
-    this.querySelector(".work__list").replaceChildren(...this.focusKept(() => mine.map((assignment) => this.work(assignment))));
+    const mine = nextDueFirst(assignments.filter((one) => one.state !== "parked"));
+    const parked = nextDueFirst(assignments.filter((one) => one.state === "parked"));
+    const [inHand, aside] = this.querySelectorAll(".work__list");
+    inHand.replaceChildren(...this.focusKept(() => mine.map((assignment) => this.work(assignment))));
+    aside.replaceChildren(...parked.map((assignment) => this.work(assignment)));
+    aside.hidden = !show(this, "parked-label", parked.length > 0) || !parked.length;
     this.restoreFocus();
     show(this, "no-work", mine.length === 0 && offers.length === 0);
-    fill(this, { mine: mine.length, capacity: `${capacity.used ?? 0} / ${capacity.units ?? "–"}` });
+    fill(this, { mine: mine.length, parked: parked.length, capacity: `${capacity.used ?? 0} / ${capacity.units ?? "–"}` });
     this.querySelector(".capacity .meter").dataset.level = capacity.used > capacity.units ? "over" : "ok";
     this.querySelector(".capacity .meter__fill").style.width = `${Math.min(100, (100 * (capacity.used ?? 0)) / (capacity.units || 1))}%`;
     this.querySelector(".queues tbody").replaceChildren(...queues.map((queue) => this.queue(queue)));
@@ -96,15 +100,16 @@ class DeskBoard extends HTMLElement {
     const button = item.firstElementChild;
     const { ticket = {}, customer = {}, channel = {} } = assignment;
     const interaction = idOf(assignment.interaction);
-    Object.assign(button.dataset, { interaction, customer: customer?.id ?? "", workItem: idOf(assignment.work_item), unread: Boolean(assignment.unread) });
+    Object.assign(button.dataset, { interaction, customer: customer?.id ?? "", workItem: idOf(assignment.work_item), unread: Boolean(assignment.unread), state: assignment.state ?? "" });
     if (interaction === this.current) button.setAttribute("aria-current", "true");
     const last = assignment.last_text ? ` · ${assignment.last_text}` : "";
     fill(item, { mark: channelMark(channel?.kind), subject: ticket?.subject, number: ticket?.number ? `#${ticket.number}` : "", customer: customer?.handle || customer?.name, last, unread: Number(assignment.unread) > 1 ? assignment.unread : "" });
     item.querySelector(".work__unread").hidden = !assignment.unread;
     const due = item.querySelector("relative-time");
-    if (assignment.due_at) due.setAttribute("since", assignment.since ?? "");
+    const ends = assignment.wrap_up_until ?? assignment.parked_until ?? assignment.due_at;
+    if (ends) due.setAttribute("since", assignment.since ?? "");
     else due.setAttribute("form", "age");
-    due.setAttribute("datetime", assignment.due_at ?? assignment.since ?? "");
+    due.setAttribute("datetime", ends ?? assignment.since ?? "");
     return item;
   }
 
@@ -244,7 +249,7 @@ class DeskBoard extends HTMLElement {
     const left = this.current;
     this.state.assignments = this.state.assignments.filter((one) => idOf(one.interaction) !== left);
     this.current = null;
-    const next = nextDueFirst(this.state.assignments)[0];
+    const next = nextDueFirst(this.state.assignments.filter((one) => one.state !== "parked"))[0];
     this.draw();
     this.soon();
     if (next) return this.open(idOf(next.interaction), next.customer?.id);

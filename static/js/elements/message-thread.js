@@ -8,6 +8,16 @@ import "./message-composer.js";
 
 const NEAR = 120; // px from the end: who reads above is not pulled down
 
+/** The time that a button of "put aside" means. */
+function until({ hours, days }) {
+  if (hours) return { until: new Date(Date.now() + hours * 3_600_000).toISOString() };
+  if (!days) return {};
+  const morning = new Date();
+  morning.setDate(morning.getDate() + Number(days));
+  morning.setHours(9, 0, 0, 0);
+  return { until: morning.toISOString() };
+}
+
 class MessageThread extends HTMLElement {
   connectedCallback() {
     this.id_ = this.dataset.interaction;
@@ -99,9 +109,19 @@ class MessageThread extends HTMLElement {
 
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "close" || act === "transfer") this.ask(act);
+    if (act === "close" || act === "transfer" || act === "park") this.ask(act);
+    if (act === "take-up") this.takeUp();
     if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
+  }
+
+  async takeUp() {
+    try {
+      await post(`/api/v1/work-items/${this.dataset.workItem}/take-up/`);
+      this.reload(false);
+    } catch (problem) {
+      toast(problem.message, "bad");
+    }
   }
 
   dialog(name) {
@@ -109,7 +129,7 @@ class MessageThread extends HTMLElement {
   }
 
   key(event) {
-    const act = { e: "close", t: "transfer" }[event.detail];
+    const act = { e: "close", t: "transfer", z: "park" }[event.detail];
     if (!act || !this.dialog(act)) return;
     event.preventDefault();
     this.ask(act);
@@ -148,18 +168,19 @@ class MessageThread extends HTMLElement {
   async submitted(event) {
     event.preventDefault();
     const form = event.target;
-    const acts = { close: "complete", transfer: "transfer" };
+    const acts = { close: "complete", transfer: "transfer", park: "park" };
+    const given = form.dataset.form === "park" ? until(event.submitter.dataset) : Object.fromEntries(new FormData(form));
     const error = form.querySelector(".field__error");
     error.hidden = true;
     try {
-      await post(`/api/v1/work-items/${this.dataset.workItem}/${acts[form.dataset.form]}/`, Object.fromEntries(new FormData(form)));
+      await post(`/api/v1/work-items/${this.dataset.workItem}/${acts[form.dataset.form]}/`, given);
     } catch (problem) {
       error.textContent = problem.message;
       error.hidden = false;
       return;
     }
     form.closest("dialog").close();
-    toast(form.dataset.form === "close" ? "Closed." : "Handed over.", "good");
+    toast({ close: "Closed.", transfer: "Handed over.", park: "Put aside." }[form.dataset.form], "good");
     if (!this.closest("desk-board")) location.reload();
     this.dispatchEvent(new CustomEvent("finished", { bubbles: true }));
   }
