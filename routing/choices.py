@@ -41,6 +41,16 @@ class Scheduled(TextChoices):
     TRAINING = "training"
 
 
+class HandReason(TextChoices):
+    """Why an agent raises his hand."""
+
+    HOW_TO = "how_to", "I do not know how"
+    DECISION = "decision", "Somebody must decide"
+    UPSET = "upset", "The customer is upset"
+    TECHNICAL = "technical", "Something does not work"
+    OTHER = "other", "Something else"
+
+
 class Doing(TextChoices):
     """What the agent is doing, beside what he chose."""
 

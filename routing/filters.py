@@ -11,8 +11,8 @@ from django_filters import (
 
 from crm.choices import Family
 from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
-from routing.choices import AssignmentStatus, PresenceState, Scheduled, WorkItemStatus
-from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.choices import AssignmentStatus, HandReason, PresenceState, Scheduled, WorkItemStatus
+from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 
 
 class QueueFilter(FilterSet):
@@ -38,6 +38,18 @@ class PresenceReasonFilter(FilterSet):
 
     class Meta:
         model = PresenceReason
+        fields: list[str] = []
+
+
+class HandFilter(FilterSet):
+    """Raised hands by agent, reason and whether they are up."""
+
+    agent = IdFilter()
+    reason = MultipleChoiceFilter(choices=HandReason.choices)
+    is_up = YesNoFilter(field_name="ended_at", lookup_expr="isnull")
+
+    class Meta:
+        model = Hand
         fields: list[str] = []
 
 

@@ -8,6 +8,7 @@ nobody(
 )  # fmt: skip
 nobody("routing.PresenceReason", "slug", "name", "state")
 nobody("routing.ScheduledTime", "kind")
+nobody("routing.Hand", "reason", "topic")
 nobody("routing.PresenceInterval", "chosen", "doing", "reason")
 nobody(
     "routing.Queue",

@@ -12,7 +12,7 @@ from crm.errors import NotFound
 from crm.models import User
 from reports import metrics
 from reports.models import Board
-from routing.choices import Doing, PresenceState
+from routing.choices import Doing, HandReason, PresenceState
 
 OPEN_TEAMS = "open"  # in a key: all teams but the closed ones are seen
 ITEMS_SHOWN = 5
@@ -126,8 +126,12 @@ _AGENTS = """
 SELECT a.id, coalesce(nullif(u.name, ''), u.email) AS name, u.team_id, a.chosen, a.chosen_since, a.chosen_reason, a.silent,
     a.blocked_families, a.idle_since, a.seen_at, a.load, a.capacity, held.offered, held.accepted, held.wrapping, held.items,
     held.since, coalesce((SELECT array_agg(s.code) FROM routing_agentskill k JOIN routing_skill s ON s.id = k.skill_id
-                          WHERE k.agent_id = a.id), '{}') AS skills
+                          WHERE k.agent_id = a.id), '{}') AS skills,
+    hand.id AS hand, hand.raised_at, hand.reason AS asks, about.interaction_id AS about,
+    coalesce(nullif(helper.name, ''), helper.email) AS comes
 FROM routing_agent a JOIN crm_user u ON u.id = a.user_id LEFT JOIN crm_team t ON t.id = u.team_id
+LEFT JOIN routing_hand hand ON hand.agent_id = a.id AND hand.ended_at IS NULL
+LEFT JOIN routing_workitem about ON about.id = hand.work_item_id LEFT JOIN crm_user helper ON helper.id = hand.taken_by_id
 LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE m.status = 'offered') AS offered,
         count(*) FILTER (WHERE m.status = 'accepted' AND m.parked_at IS NULL) AS accepted,
@@ -311,6 +315,13 @@ def _agent(row: dict) -> dict:
         "items": (row["items"] or [])[:ITEMS_SHOWN],
         "reason": reason,
         "_team": row["team_id"],
+        "_hand": {
+            "id": row["hand"],
+            "at": row["raised_at"],
+            "reason": row["asks"],
+            "about": row["about"],
+            "comes": row["comes"],
+        },
         "_skills": set(row["skills"]),
     }
 
@@ -335,7 +346,7 @@ def _doing(row: dict, blocked: list) -> tuple[str, datetime, str]:
 
 def _alerts(found: list[dict], agents: list[dict], key: tuple | None) -> list[dict]:
     """What somebody should look at; an id stays the same as long as it is the same trouble."""
-    alerts = []
+    alerts = _hands(agents)
     for row in found:
         if row["overdue"]:
             text = f"{row['name']}: {row['overdue']} waiting past the target"
@@ -350,6 +361,20 @@ def _alerts(found: list[dict], agents: list[dict], key: tuple | None) -> list[di
             text = f"{count} {'delivery' if count == 1 else 'deliveries'} in quarantine"
             alerts.append(_alert(f"quarantine:{newest}", text, oldest))
     return alerts
+
+
+def _hands(agents: list[dict]) -> list[dict]:
+    """Who asks for help, the longest waiting first, with the thread it is about."""
+    asking = sorted((one for one in agents if one["_hand"]["id"]), key=lambda one: one["_hand"]["at"])
+    return [_hand(one["name"], one["_hand"]) for one in asking[:50]]
+
+
+def _hand(name: str, hand: dict) -> dict:
+    text = f"{name} raised a hand: {HandReason(hand['reason']).label.lower()}"
+    if hand["comes"]:
+        text += f"; {hand['comes']} comes"
+    alert = _alert(f"hand:{hand['id']}", text, hand["at"])
+    return alert | {"href": f"/interactions/{hand['about']}/"} if hand["about"] else alert
 
 
 def _alert(name: str, text: str, at: datetime) -> dict:

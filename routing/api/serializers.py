@@ -7,8 +7,8 @@ from rest_framework.validators import UniqueValidator
 
 from crm.api.serializers import ColleagueRef, Edit, SlugRef
 from crm.models import Team
-from routing.choices import GivesUp, PresenceState, QueueMode, QueueOrder, Scheduled, Until
-from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.choices import GivesUp, HandReason, PresenceState, QueueMode, QueueOrder, Scheduled, Until
+from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.services import queues, skills
 
@@ -287,6 +287,36 @@ class WrapUpInput(serializers.Serializer):
     """Live work is over and its codes are due; `extend` asks for the same time again, once."""
 
     extend = serializers.BooleanField(default=False)
+
+
+class HandSerializer(serializers.ModelSerializer):
+    """A raised hand: who, why, about what, since when, and who comes."""
+
+    name = serializers.CharField(source="agent.user.__str__", read_only=True)
+    interaction = serializers.IntegerField(
+        source="work_item.interaction_id", read_only=True, allow_null=True, default=None
+    )
+
+    class Meta:
+        model = Hand
+        fields = [
+            "id", "agent", "name", "work_item", "interaction", "reason", "topic", "raised_at", "taken_by", "taken_at", "ended_at",
+        ]  # fmt: skip
+
+
+class HandInput(serializers.Serializer):
+    """Why, and about which work of one's own."""
+
+    reason = serializers.ChoiceField(HandReason.choices)
+    work_item = serializers.IntegerField(
+        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
+    )
+
+
+class WhisperInput(serializers.Serializer):
+    """A word to the agent."""
+
+    text = serializers.CharField(max_length=2000)
 
 
 class ParkInput(serializers.Serializer):

@@ -26,11 +26,12 @@ from crm.models import User
 from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
-from routing.models import Agent, Assignment, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 from routing.services import (
     assignments,
     desk,
     explanations,
+    hands,
     orphans,
     parking,
     plans,
@@ -275,6 +276,54 @@ class ScheduledTimeViewSet(ScopedViewSet):
         return Response(status=204)
 
 
+class HandViewSet(ScopedViewSet):
+    """Raised hands: one's own, and those of the agents one leads."""
+
+    noun = "agents"
+    queryset = Hand.objects.select_related("agent__user", "work_item")
+    serializer_class = serializers.HandSerializer
+    filterset_class = filters.HandFilter
+    ordering_fields = ("id", "raised_at")
+    ordering = "raised_at"
+
+    def scopes(self) -> tuple[str, ...]:
+        """Asking for help belongs to the desk."""
+        return (*super().scopes(), "desk")
+
+    def scoped(self) -> QuerySet:
+        return hands.visible_to(self.request.user, self.queryset.all())
+
+    @extend_schema(request=serializers.HandInput, responses={201: serializers.HandSerializer})
+    def create(self, request: Request) -> Response:
+        """Raise one's hand; 409 `hand_up` when it is."""
+        require(request.user, Permission.WORK)
+        given = self.read_body(serializers.HandInput)
+        made = hands.raise_hand(request.user, reason=given["reason"], work_item_id=given["work_item"])
+        return self.shown(self.after(made), status=201)
+
+    @extend_schema(request=None, responses=serializers.HandSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def take(self, request: Request, pk: str) -> Response:
+        """Come to help; 409 `hand_taken`."""
+        hand = self.find()
+        require_somewhere(request.user, Permission.SUPERVISE)
+        return self.shown(self.after(hands.take(hand, by=request.user)))
+
+    @extend_schema(request=None, responses=serializers.HandSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def lower(self, request: Request, pk: str) -> Response:
+        """It is answered; 409 `hand_down`."""
+        hand = self.find()
+        require(request.user, Permission.WORK)
+        return self.shown(self.after(hands.lower(hand, by=request.user)))
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(detail=False, methods=["get"], pagination_class=None, filter_backends=[])
+    def topics(self, request: Request) -> Response:
+        """How often help was asked for in the last 30 days, by topic and reason."""
+        return Response({"results": hands.topics(request.user)})
+
+
 class OfferViewSet(ScopedViewSet):
     """Open offers: one's own, or all of the agents one supervises."""
 
@@ -385,6 +434,24 @@ class WorkItemViewSet(ScopedViewSet):
         require(request.user, Permission.WORK)
         act = wrap_ups.extend if self.read_body(serializers.WrapUpInput)["extend"] else wrap_ups.begin
         return Response(serializers.AssignmentSerializer(act(item.pk, by=request.user)).data)
+
+    @extend_schema(request=serializers.WhisperInput, responses={204: None})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def whisper(self, request: Request, pk: str) -> Response:
+        """A word to the agent who holds it: a note in the thread, and on his desk at once."""
+        item = self.find()
+        require_somewhere(request.user, Permission.SUPERVISE)
+        hands.whisper(item, by=request.user, text=self.read_body(serializers.WhisperInput)["text"])
+        return Response(status=204)
+
+    @extend_schema(request=None, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], url_path="take-over", pagination_class=None, filter_backends=[])
+    def take_over(self, request: Request, pk: str) -> Response:
+        """Go on with an agent's work oneself; 409 `no_capacity`, `not_held`."""
+        item = self.find()
+        require_somewhere(request.user, Permission.SUPERVISE)
+        made = hands.take_over(item, by=request.user)
+        return Response(serializers.AssignmentSerializer(made).data)
 
     @extend_schema(request=serializers.ParkInput, responses=serializers.AssignmentSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

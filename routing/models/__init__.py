@@ -1,6 +1,7 @@
 """The nouns of the distributor."""
 
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, PresenceReason, ScheduledTime, Skill
+from routing.models.hands import Hand
 from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
@@ -9,6 +10,7 @@ __all__ = [
     "AgentSkill",
     "Assignment",
     "Change",
+    "Hand",
     "Leader",
     "PresenceInterval",
     "PresenceReason",

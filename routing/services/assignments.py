@@ -403,6 +403,60 @@ def claim(
     return made
 
 
+# Contact, both agents by id, then hold and item: what its holder has, another has now, at once and without an offer.
+_TAKE_OVER = """
+WITH held AS MATERIALIZED (
+    SELECT a.id, a.agent_id, a.units, a.work_item_id, w.interaction_id, w.units AS needs FROM routing_assignment a
+    JOIN routing_workitem w ON w.id = a.work_item_id WHERE w.id = %(item)s::bigint AND a.status = 'accepted'
+), contact AS MATERIALIZED (
+    SELECT i.id FROM held JOIN crm_interaction i ON i.id = held.interaction_id FOR NO KEY UPDATE OF i
+), agents AS MATERIALIZED (
+    SELECT g.id, g.user_id, g.load, g.capacity FROM routing_agent g
+    WHERE (g.id IN (SELECT agent_id FROM held) OR g.user_id = %(user)s::bigint) AND (SELECT count(*) FROM contact) >= 0
+    ORDER BY g.id FOR NO KEY UPDATE
+), mine AS (
+    SELECT g.id, h.needs FROM agents g, held h
+    WHERE g.user_id = %(user)s::bigint AND g.id <> h.agent_id AND g.load + h.needs <= least(g.capacity + h.needs, 2 * g.capacity)
+), ended AS (
+    UPDATE routing_assignment a SET status = 'transferred', ended_at = now(), reason = 'taken over' FROM held h, mine
+    WHERE a.id = h.id AND a.status = 'accepted' RETURNING a.id, a.agent_id, a.units, a.work_item_id
+), loads AS (
+    UPDATE routing_agent g SET load = g.load + CASE WHEN g.id = mine.id THEN mine.needs ELSE -e.units END,
+        idle_since = CASE WHEN g.id <> mine.id AND g.load - e.units <= 0 THEN now() ELSE g.idle_since END
+    FROM ended e, mine WHERE g.id IN (e.agent_id, mine.id)
+)
+SELECT e.id, e.agent_id, g.user_id, e.work_item_id, h.interaction_id, mine.id, mine.needs
+FROM ended e JOIN held h ON h.id = e.id JOIN agents g ON g.id = e.agent_id, mine
+"""
+
+
+def take_over(work_item_id: int, *, by: User) -> Assignment:
+    """Go on with what another holds, at most one item above one's own capacity. The door has asked who may."""
+    with transaction.atomic():
+        moved = rows.run(_TAKE_OVER, {"item": work_item_id, "user": by.pk})
+        if not moved:
+            raise Conflict("Nobody holds it now, or you have no room.", code="no_capacity")
+        *ended, agent, units = moved[0]
+        now = rows.run("SELECT now()")[0][0]
+        made = Assignment.objects.create(
+            work_item_id=work_item_id, agent_id=agent, status=AssignmentStatus.ACCEPTED, units=units, accepted_at=now,
+            offered_at=now, expires_at=now, explanation={"reason": "taken over"},
+        )  # fmt: skip
+        if ended[4]:
+            interactions.assign([(ended[4], by.pk)])
+        activities.record("work_item.taken_over", by=by, interaction_id=ended[4], work_item=work_item_id)
+        said = {
+            "assignment": made.pk,
+            "work_item": work_item_id,
+            "interaction": ended[4],
+            "reason": "taken over",
+        }
+        first: list[streams.Telling] = [(f"desk:{by.pk}", "assignment.started", said)]
+        say_moved([tuple(ended)], "assignment.ended", "transferred", "taken over", first=first)
+        work_items.changed(agents=[agent])
+    return made
+
+
 def end_withdrawn(ended: list[tuple]) -> None:
     """Tell the desks whose work was taken out (rows of `work_items.withdraw`)."""
     if ended:

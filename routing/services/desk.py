@@ -35,6 +35,11 @@ JOIN crm_ticket t ON t.id = i.ticket_id JOIN crm_customer u ON u.id = i.customer
 WHERE a.agent_id = %s AND a.status = 'accepted' ORDER BY due_at NULLS LAST, a.id
 """
 
+_HAND = """
+SELECT h.id, h.reason, h.raised_at, coalesce(nullif(u.name, ''), u.email) AS taken_by
+FROM routing_hand h LEFT JOIN crm_user u ON u.id = h.taken_by_id WHERE h.agent_id = %s AND h.ended_at IS NULL
+"""
+
 _QUEUES = """
 SELECT q.slug, q.name, count(w.id) AS waiting, min(w.queued_at) AS oldest_queued_at
 FROM routing_queue q LEFT JOIN routing_workitem w ON w.queue_id = q.id AND w.status = 'waiting'
@@ -62,6 +67,7 @@ def snapshot(user: User) -> dict:
         "offers": _with_context(offered, {user.pk: user}),
         "assignments": [_assignment(row) for row in mine],
         "queues": rows.dicts(_QUEUES),
+        "hand": next(iter(rows.dicts(_HAND, (agent.pk,))), None),
         "counts": {
             "offers": len(offered),
             "mine": len(mine) - parked,

@@ -28,12 +28,14 @@ def _panel(item: WorkItem, assignment: Assignment | None, names: dict[int, str],
         "explanation": None,
         "can_act": False,
         "held": None,
+        "can_help": False,
     }
     if assignment is not None:
         shown["score"] = assignment.score or None
         shown["explanation"] = _explanation(assignment, names)
         held = item.status == "assigned" and assignment.status == "accepted"
         shown["held"] = assignment if held else None
+        shown["can_help"] = held and assignment.agent.user_id != user.pk and may(user, Permission.SUPERVISE)
         shown["can_act"] = held and (assignment.agent.user_id == user.pk or may(user, Permission.SUPERVISE))
     return shown
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from crm.access import Permission
 from crm.views.base import Page
+from routing.choices import HandReason
 from routing.services import desk
 
 
@@ -23,4 +24,8 @@ class Desk(Page):
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             snapshot = desk.snapshot(request.user)
-        return {"snapshot": snapshot, "presence": snapshot["presence"]}
+        return {
+            "snapshot": snapshot,
+            "presence": snapshot["presence"],
+            "hand_reasons": HandReason.choices,
+        }

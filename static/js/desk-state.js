@@ -2,7 +2,7 @@
 
 import { idOf } from "./marks.js";
 
-const EMPTY = { seq: 0, presence: {}, capacity: {}, offers: [], assignments: [], queues: [], counts: {} };
+const EMPTY = { seq: 0, presence: {}, capacity: {}, offers: [], assignments: [], queues: [], counts: {}, hand: null };
 
 export const offerId = (entry) => entry.offer?.id ?? entry.id;
 const withoutOffer = (state, id) => state.offers.filter((entry) => offerId(entry) !== id);

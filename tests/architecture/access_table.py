@@ -224,6 +224,12 @@ REST = [
     api("GET", "agents/{agent}/", EVERYBODY, SEES_ALL),
     api("PUT", "agents/{agent}/presence/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", state="break"),
     api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
+    api("GET", "hands/", EVERYBODY, scope="agents:read desk"),
+    api("POST", "hands/", "201:AS 403:MUC 409:G", scope="agents:write desk", reason="how_to"),  # the agent's is up
+    api("GET", "hands/topics/", EVERYBODY, scope="agents:read desk"),
+    api("GET", "hands/{hand}/", "200:ASG 404:MUC", "200:A 404:SGMUC", scope="agents:read desk"),
+    api("POST", "hands/{hand}/take/", "200:AS 403:G 404:MUC", "200:A 404:SGMUC", scope="agents:write desk"),
+    api("POST", "hands/{hand}/lower/", "200:ASG 404:MUC", "200:A 404:SGMUC", scope="agents:write desk"),
     api("GET", "presence-reasons/", EVERYBODY, scope="agents:read"),
     api(
         "POST", "presence-reasons/", "201:A 403:SGMUC", scope="agents:write", slug="blood-donation", name="Blood donation",
@@ -254,6 +260,13 @@ REST = [
     api(
         "POST", "work-items/{held}/complete/", "200:ASG 403:MUC", "200:A 403:UC 404:SGM",
         scope="work-items:write desk", **SPEAKS,
+    ),
+    api(
+        "POST", "work-items/{held}/whisper/", "204:AS 403:GMUC", "204:A 403:UC 404:SGM", scope="work-items:write desk",
+        text="Offer a refund.",
+    ),
+    api(
+        "POST", "work-items/{held}/take-over/", "200:AS 403:GMUC", "200:A 403:UC 404:SGM", scope="work-items:write desk"
     ),
     api(
         "POST", "work-items/{held}/park/", "200:G 409:AS 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk",
@@ -452,4 +465,7 @@ WITHIN_SCOPE = {
     "POST /api/v1/work-items/{held}/transfer/": "409",
     "POST /api/v1/work-items/{held}/complete/": "409",
     "POST /api/v1/work-items/{held}/park/": "409",
+    "GET /api/v1/hands/{hand}/": "404",
+    "POST /api/v1/hands/{hand}/take/": "404",
+    "POST /api/v1/hands/{hand}/lower/": "404",
 }  # fmt: skip

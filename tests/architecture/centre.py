@@ -25,7 +25,7 @@ from crm.models import (
 from crm.secrets import digest, new_token
 from crm.services import bulks, exports, imports, merges, tickets, views
 from reports.models import Board
-from routing.models import PresenceReason, ScheduledTime, Skill
+from routing.models import Hand, PresenceReason, ScheduledTime, Skill
 from tests import factories as make
 from tests.architecture.access_table import ROLES
 
@@ -143,6 +143,7 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
         "queue": queue.slug,
         "user": agent.user_id,
         "agent": agent.pk,
+        "hand": Hand.objects.create(agent=agent, reason="how_to").pk,
         "scheduled": ScheduledTime.objects.create(
             agent=agent,
             kind="meal",

@@ -17,6 +17,7 @@ class DeskBoard extends HTMLElement {
     this.pageTitle = document.title;
     this.addEventListener("click", (event) => this.clicked(event));
     this.addEventListener("finished", () => this.leave());
+    this.addEventListener("submit", (event) => event.submitter?.dataset.hand && this.raise(event));
     document.addEventListener("key", (event) => this.key(event));
     document.addEventListener("presence", ({ detail }) => (this.state.presence = { ...this.state.presence, ...detail }));
     const embedded = JSON.parse(document.getElementById("desk-snapshot")?.textContent || "null");
@@ -73,6 +74,7 @@ class DeskBoard extends HTMLElement {
     this.querySelector(".capacity .meter").dataset.level = capacity.used > capacity.units ? "over" : "ok";
     this.querySelector(".capacity .meter__fill").style.width = `${Math.min(100, (100 * (capacity.used ?? 0)) / (capacity.units || 1))}%`;
     this.querySelector(".queues tbody").replaceChildren(...queues.map((queue) => this.queue(queue)));
+    this.drawHand(this.state.hand);
     document.title = offers.length ? `(${offers.length}) Offer waiting · Earshot` : this.pageTitle;
     if (presence?.state) document.dispatchEvent(new CustomEvent("presence", { detail: presence }));
   }
@@ -143,6 +145,9 @@ class DeskBoard extends HTMLElement {
     if (event.target.closest("[data-reason]")) this.decline(Number(card.dataset.offer), event.target.closest("[data-reason]").dataset.reason);
     if (work) this.open(Number(work.dataset.interaction), Number(work.dataset.customer) || null);
     if (act === "retry") this.open(this.current);
+    if (act === "raise") this.askHand();
+    if (act === "unraise") this.querySelector('[data-part="raise"]').close();
+    if (act === "lower") this.lower();
   }
 
   key(event) {
@@ -150,11 +155,37 @@ class DeskBoard extends HTMLElement {
     const acts = {
       a: card && (() => this.accept(Number(card.dataset.offer))),
       d: card && (() => this.askReason(card)),
+      h: () => this.askHand(),
       c: () => (this.dataset.pane = this.dataset.pane === "customer" ? "thread" : "customer"),
     };
     if (!acts[event.detail]) return;
     event.preventDefault();
     acts[event.detail]();
+  }
+
+  askHand() {
+    if (!this.state.hand) this.querySelector('[data-part="raise"]').showModal();
+  }
+
+  async raise(event) {
+    event.preventDefault();
+    event.target.closest("dialog").close();
+    const work_item = Number(this.thread?.dataset.workItem) || null;
+    const mine = this.state.assignments.some((one) => idOf(one.work_item) === work_item);
+    await post("/api/v1/hands/", { reason: event.submitter.dataset.hand, work_item: mine ? work_item : null }).catch((problem) => toast(problem.message, "bad"));
+    this.soon();
+  }
+
+  async lower() {
+    await post(`/api/v1/hands/${this.state.hand.id}/lower/`).catch((problem) => toast(problem.message, "bad"));
+    this.soon();
+  }
+
+  drawHand(hand) {
+    const part = show(this, "hand", Boolean(hand));
+    fill(part, { hand: hand?.taken_by ? `${hand.taken_by} comes to help` : "Your hand is up" });
+    part.querySelector("relative-time").setAttribute("datetime", hand?.raised_at ?? "");
+    this.querySelector('[data-act="raise"]').hidden = Boolean(hand);
   }
 
   entry(id) {

@@ -10,6 +10,13 @@ const STAFF = ["idle", "in_work", "wrap_up", "break", "not_responding"];
 const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
+function linkTo(href, text) {
+  const link = document.createElement("a");
+  link.href = href;
+  link.textContent = text;
+  return link;
+}
+
 class LiveBoard extends HTMLElement {
   connectedCallback() {
     this.sparks = new Map();
@@ -111,7 +118,7 @@ class LiveBoard extends HTMLElement {
   }
 
   alert(line, alert) {
-    fill(line, { text: alert.text });
+    fill(line, { text: alert.href ? linkTo(alert.href, alert.text) : alert.text });
     instant(line.querySelector("relative-time"), alert.at);
   }
 

@@ -109,16 +109,17 @@ class MessageThread extends HTMLElement {
 
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "close" || act === "transfer" || act === "park") this.ask(act);
-    if (act === "take-up") this.takeUp();
+    if (act === "close" || act === "transfer" || act === "park" || act === "whisper") this.ask(act);
+    if (act === "take-up" || act === "take-over") this.take(act);
     if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
   }
 
-  async takeUp() {
+  async take(act) {
     try {
-      await post(`/api/v1/work-items/${this.dataset.workItem}/take-up/`);
-      this.reload(false);
+      await post(`/api/v1/work-items/${this.dataset.workItem}/${act}/`);
+      if (act === "take-over" && !this.closest("desk-board")) location.assign(`/desk/?interaction=${this.id_}`);
+      else this.reload(false);
     } catch (problem) {
       toast(problem.message, "bad");
     }
@@ -168,7 +169,7 @@ class MessageThread extends HTMLElement {
   async submitted(event) {
     event.preventDefault();
     const form = event.target;
-    const acts = { close: "complete", transfer: "transfer", park: "park" };
+    const acts = { close: "complete", transfer: "transfer", park: "park", whisper: "whisper" };
     const given = form.dataset.form === "park" ? until(event.submitter.dataset) : Object.fromEntries(new FormData(form));
     const error = form.querySelector(".field__error");
     error.hidden = true;
@@ -180,6 +181,7 @@ class MessageThread extends HTMLElement {
       return;
     }
     form.closest("dialog").close();
+    if (form.dataset.form === "whisper") return form.reset();
     toast({ close: "Closed.", transfer: "Handed over.", park: "Put aside." }[form.dataset.form], "good");
     if (!this.closest("desk-board")) location.reload();
     this.dispatchEvent(new CustomEvent("finished", { bubbles: true }));
