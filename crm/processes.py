@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.2  # s until a fallen child is started again, doubling
 LONGEST_PAUSE = 10.0  # s
 STOPPED = 128 + signal.SIGTERM  # exit code of a command that was told to stop
-STEADY = 30.0  # s a child must stay up before its earlier falls are forgotten
+STEADY = 5.0  # s up: it did start, so its earlier falls are forgotten and the next one is answered at once
 LOG_LIMIT = 10 * 1024 * 1024  # bytes; a larger log makes room at the next start
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

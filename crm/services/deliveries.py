@@ -252,8 +252,7 @@ class Ahead:
             rows.run(_GIVE_BACK, ([row[0] for row in claimed.rows],))
 
     def close(self) -> None:
-        """Give back, and end the thread with its connection."""
-        self.give_back()
+        """End the thread with its connection."""
         self._thread.submit(connection.close)
         self._thread.shutdown()
 

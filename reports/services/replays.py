@@ -98,6 +98,7 @@ def _own_belt() -> Iterator[Conveyor | None]:
     try:
         yield belt
     finally:
+        belt.ahead.give_back()
         belt.ahead.close()
 
 

@@ -61,6 +61,7 @@ def ahead(transactional_db):
     """Its thread claims on a connection of its own: what it shall see is committed."""
     kept = deliveries.Ahead()
     yield kept
+    kept.give_back()
     kept.close()
 
 
