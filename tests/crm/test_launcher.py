@@ -365,10 +365,14 @@ def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(fold
         with psycopg.connect(own["DATABASE_URL"], autocommit=True) as link:
             told = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'earshot conveyor'"
             assert until(lambda: link.execute(told).fetchone() == (2,), 60)  # its router and its belt
-            for which in (
-                0,
-                1,
-            ):  # whichever of the two falls takes the other along, and both are started again
+            pid = running["pids"]["conveyor"]
+            ended = link.execute(told.replace("count(*)", "count(pg_terminate_backend(pid))")).fetchone()
+            assert ended == (2,)  # a database that fails is no reason for a new process
+            beating = "SELECT count(*) FROM routing_leader l JOIN pg_stat_activity a ON a.pid = l.backend_pid"
+            assert until(lambda: link.execute(beating).fetchone() == (2,), 20)
+            assert json.loads((folder / "services.json").read_text())["pids"]["conveyor"] == pid
+            # Whichever of the two falls takes the other along, and both are started again.
+            for which in (0, 1):
                 pid = json.loads((folder / "services.json").read_text())["pids"]["conveyor"]
                 both = [pid, *children_of(pid)]
                 assert len(both) == 2

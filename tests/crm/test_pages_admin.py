@@ -160,7 +160,7 @@ def test_topics_targets_and_languages_are_typed_as_people_write_them(client, adm
         "user": user.pk,
         "languages": "en, de",
         "capacity": 15,
-            "parked_limit": 20,
+        "parked_limit": 20,
         "agent_skills-TOTAL_FORMS": 0,
         "agent_skills-INITIAL_FORMS": 0,
     }
