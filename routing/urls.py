@@ -3,9 +3,11 @@
 from django.urls import path
 
 from routing.views.desk import Desk
-from routing.views.queues import QueueList
+from routing.views.queues import QueueDetail, QueueEditor, QueueList
 
 urlpatterns = [
     path("desk/", Desk.as_view(), name="desk"),
     path("queues/", QueueList.as_view(), name="queues"),
+    path("queues/new/", QueueEditor.as_view(), name="queue-new"),
+    path("queues/<slug:slug>/", QueueDetail.as_view(), name="queue"),
 ]

@@ -306,6 +306,8 @@ def happened(line: Any) -> str:
     if "status" in (data.get("fields") or ()) and data.get("status"):
         said.append(words(str(data["status"])))
     said += [str(data[name]) for name in ("reason", "outcome") if data.get(name)]
+    if data.get("from") and data.get("to"):
+        said.append(f"{data['from']} → {data['to']}")
     if line.verb.startswith("ticket.") and isinstance(data.get("other"), int):
         said.append(f"#{1000 + data['other']}")
     return ": ".join(said)

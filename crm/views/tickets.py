@@ -46,6 +46,7 @@ class TicketDetail(Page):
             .select_related("actor")
             .order_by("-at")[:LINES_SHOWN],
             "explanation": explained[-1] if explained else None,
+            "waits": next((shown["waits"] for shown in panels.values() if shown.get("waits")), None),
             "linked": visible.filter(Q(folded_into=ticket) | Q(pk=ticket.continues_id)).order_by(
                 "-opened_at"
             )[:10],

@@ -33,7 +33,7 @@ SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(e
        extract(epoch FROM w.deadline)::float8, w.priority_parts, w.customer_id, w.preferred_agent_id,
        extract(epoch FROM w.preferred_until)::float8, w.refused_by,
        extract(epoch FROM coalesce(w.entered_at, w.created_at))::float8, q.offer_seconds, q.mode,
-       {rules}
+       {rules}, q.id
 FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id LEFT JOIN ({steps}) s ON s.queue_id = q.id
 WHERE
 """
@@ -205,7 +205,12 @@ def seat_of(user_id: int) -> engine.Seat | None:
 
 def items_of(ids: list[int]) -> list[engine.Item]:
     """These items as far as they wait, under their queues' rules, however they come to agents."""
-    return [item_of(row) for row in rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (ids,))]
+    return [item_of(row) for row in rows_of(ids)]
+
+
+def rows_of(ids: list[int]) -> list[tuple]:
+    """These items as far as they wait, as rows for `item_of`, `entered_at` and `queue_of`."""
+    return rows.run(_ITEMS + "w.id = ANY(%s) AND w.status = 'waiting'", (ids,))
 
 
 def seats_of_active() -> list[engine.Seat]:
@@ -226,6 +231,11 @@ def entered_at(row: tuple) -> float:
     return row[13]
 
 
+def queue_of(row: tuple) -> int:
+    """The id of this item's queue."""
+    return row[22]
+
+
 def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
     """A waiting item for the engine, under its queue's rules or under others."""
     item = engine.Item(
@@ -243,7 +253,7 @@ def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
         preferred_until=row[11] or 0.0,
         refused=frozenset(_known(row[12])),
     )
-    return (under or _rules(*row[16:])).rule(item, row[13])
+    return (under or _rules(*row[16:22])).rule(item, row[13])
 
 
 def _seat(row: tuple) -> engine.Seat:

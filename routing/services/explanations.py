@@ -1,6 +1,13 @@
-"""Why an item went to whom: what the engine said with each offer."""
+"""Why an item went to whom: what the engine said with each offer. And why it still waits, and what is given up when."""
 
-from routing.models import Assignment, WorkItem
+from datetime import UTC, datetime
+from typing import Any
+
+from crm import rows
+from routing import engine
+from routing.models import Assignment, Queue, WorkItem
+from routing.rules import OVERFLOW, say
+from routing.services import dispatch
 
 
 def of(work_item_id: int) -> dict:
@@ -15,6 +22,7 @@ def of(work_item_id: int) -> dict:
         "work_item": work_item_id,
         "status": item.status,
         "priority_parts": item.priority_parts,
+        "waiting": why_waiting([work_item_id]).get(work_item_id) if item.status == "waiting" else None,
         "offers": [
             {
                 "id": one.pk,
@@ -23,7 +31,37 @@ def of(work_item_id: int) -> dict:
                 "reason_ended": one.reason,
                 "offered_at": one.offered_at,
                 **one.explanation,
+                "step_words": say(one.explanation.get("step") or engine.EXACT),
             }
             for one in made
         ],
     }
+
+
+def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
+    """Of items that wait: {"why", "step", "steps": [{"at", "words", "passed"}]}; a fixed number of statements for the list."""
+    found = dispatch.rows_of(ids) if ids else []
+    if not found:
+        return {}
+    now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
+    queues = dispatch.rules_of_queues()
+    seats = dispatch.seats_of_active()
+    names = dict(Queue.objects.values_list("pk", "name"))
+    told = {}
+    for row in found:
+        item, entered = dispatch.item_of(row), dispatch.entered_at(row)
+        under = queues[dispatch.queue_of(row)]
+        _, step = engine.requirement(item, now)
+        told[item.id] = {
+            "why": engine.explain(item, seats, now)["why"],
+            "step": say(step),
+            "steps": [
+                {
+                    "at": datetime.fromtimestamp(entered + after, UTC),
+                    "words": f"to {names[one.target]}" if one.gives_up == OVERFLOW else say(one.name),
+                    "passed": entered + after <= now,
+                }
+                for after, one in under.timed
+            ],
+        }
+    return told

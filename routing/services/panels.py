@@ -2,7 +2,10 @@
 
 from crm.access import Permission, may
 from crm.models import User
+from routing.engine import EXACT
 from routing.models import Agent, Assignment, Queue, WorkItem
+from routing.rules import say
+from routing.services import explanations
 
 OPEN = ("waiting", "offered", "assigned")
 
@@ -14,9 +17,11 @@ def of_interactions(interaction_ids: list[int], user: User) -> dict[int, dict]:
     held = Assignment.objects.filter(work_item__in=[item.pk for item in newest.values()]).order_by("pk")
     last = {assignment.work_item_id: assignment for assignment in held.select_related("agent")}
     names = _names(list(last.values()))
+    waits = explanations.why_waiting([item.pk for item in newest.values() if item.status == "waiting"])
     queues = list(Queue.objects.order_by("name")) if newest else []
     return {
-        interaction: _panel(item, last.get(item.pk), names, user) | {"queues": queues}
+        interaction: _panel(item, last.get(item.pk), names, user)
+        | {"queues": queues, "waits": waits.get(item.pk)}
         for interaction, item in newest.items()
     }
 
@@ -57,7 +62,7 @@ def _explanation(assignment: Assignment, names: dict[int, str]) -> dict | None:
     candidates = said.get("candidates") or [{"agent": assignment.agent_id}]
     return {
         "reason": said["reason"],
-        "step": said.get("step", ""),
+        "step": "" if said.get("step") in (None, "", EXACT) else say(said["step"]),
         "candidates": [_candidate(one, assignment, names) for one in candidates],
     }
 

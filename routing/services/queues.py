@@ -24,6 +24,7 @@ LONGEST_TARGET = 30 * 24 * 3600  # s
 MOST_STEPS = 12
 MOST_WORDS = 100
 LONGEST_REASON = 200
+# `new` is the address of the form.
 _SLUG = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9-]{0,49}")
 
 FIELDS = (
@@ -43,7 +44,7 @@ def create(given: dict[str, Any], *, by: User) -> Queue:
     """A new queue. `given`: slug, team (a Team), what of FIELDS is not as usual, `steps`, and `reason`, which is asked for."""
     require(by, Permission.CONFIGURE)
     slug = given.get("slug") or ""
-    if not isinstance(slug, str) or not _SLUG.fullmatch(slug):
+    if not isinstance(slug, str) or not _SLUG.fullmatch(slug) or slug == "new":
         raise _wrong("slug", "has small letters, digits and dashes, at least one letter, at most 50")
     if "name" not in given or "team" not in given:
         raise _wrong("name" if "name" not in given else "team", "is needed")
@@ -87,7 +88,7 @@ def _keep(queue: Queue, given: dict[str, Any], verb: str, by: User) -> Queue:
 
 def _reason(given: Any) -> str:
     reason = given.strip() if isinstance(given, str) else ""
-    if not reason or "\x00" in reason:
+    if not reason or not reason.isprintable():
         raise _wrong("reason", "is needed: it stands in the history")
     return reason[:LONGEST_REASON]
 
@@ -184,8 +185,9 @@ def _targets(field: str, value: Any) -> dict[str, int]:
 def _skills(field: str, value: Any) -> dict[str, int]:
     if not isinstance(value, dict) or len(value) > MOST_WORDS:
         raise _wrong(field, "is an object of levels by skill code")
-    there = set(Skill.objects.filter(code__in=list(value)).values_list("code", flat=True))
-    if odd := [str(one) for one in value if one not in there]:
+    asked = [code for code in value if code.isprintable()]
+    there = set(Skill.objects.filter(code__in=asked).values_list("code", flat=True))
+    if odd := [one for one in value if one not in there]:
         raise _wrong(field, f"there is no skill {', '.join(odd)}")
     return {code: _whole(f"{field}.{code}", level, 1, 5) for code, level in sorted(value.items())}
 
@@ -244,7 +246,7 @@ def _steps(queue: Queue, given: Any) -> list[dict[str, Any]]:
 
 
 def _named(given: list[dict], what: str) -> list[str]:
-    return [one[what] for one in given if isinstance(one.get(what), str) and "\x00" not in one[what]]
+    return [one[what] for one in given if isinstance(one.get(what), str) and one[what].isprintable()]
 
 
 def _step(field: str, one: dict, skills: dict[str, Skill], targets: dict[str, Queue]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from crm.access import outside_closed, reading
 from crm.models import User
 from routing import engine
 from routing.models import Queue
+from routing.rules import say
+from routing.services import dispatch
 
 LOOKED_AT = 100  # next due of each queue, put in the engine's order
 SHOWN = 25
@@ -29,7 +31,8 @@ _NEXT = """
 SELECT w.id, w.queue_id, w.family, w.units, w.language, w.queued_at, w.deadline, w.priority_parts::text AS parts,
     CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel,
     extract(epoch FROM w.queued_at)::float8 AS since,
-    extract(epoch FROM w.deadline)::float8 AS due, coalesce((q.targets ->> w.family)::float8, 3600) AS goal,
+    extract(epoch FROM coalesce(w.entered_at, w.created_at))::float8 AS entered,
+    extract(epoch FROM w.deadline)::float8 AS due,
     CASE WHEN seen.yes THEN t.subject ELSE '' END AS subject,
     CASE WHEN seen.yes THEN coalesce(nullif(u.name, ''), y.handle) ELSE '' END AS customer
 FROM routing_queue q CROSS JOIN LATERAL (
@@ -69,11 +72,14 @@ def _next(ids: list[int], user: User) -> dict[int, list[dict]]:
     found = rows.dicts(_NEXT, params, decode=("parts",))
     means = dict(rows.run(_MEANS)) if found else {}
     now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
+    rules = dispatch.rules_of_queues() if found else {}
     grouped: dict[int, list[tuple]] = defaultdict(list)
     for row in found:
-        item = _item(row)
+        item = rules[row["queue_id"]].rule(_item(row), row["entered"])
         shown = {name: row[name] for name in _SHOWN}
         shown["score"] = engine.score(item, now, means)[0]
+        step = engine.requirement(item, now)[1]
+        shown["why_waiting"] = "" if step == engine.EXACT else say(step)
         grouped[row["queue_id"]].append((engine.order_key(item, now, means), shown))
     return {
         queue: [shown for _, shown in sorted(entries, key=lambda entry: entry[0])[:SHOWN]]
@@ -87,7 +93,7 @@ _SHOWN = ("id", "subject", "interaction", "channel", "customer", "queued_at", "d
 def _item(row: dict) -> engine.Item:
     return engine.Item(
         id=row["id"], queue=str(row["queue_id"]), family=row["family"], units=row["units"], queued_at=row["since"],
-        deadline=row["due"], goal_seconds=row["goal"], parts=row["parts"] or {},
+        deadline=row["due"], parts=row["parts"] or {},
     )  # fmt: skip
 
 
@@ -103,4 +109,5 @@ def _queue(queue: Queue, standing: tuple, items: list[dict]) -> dict:
         "oldest_queued_at": oldest,
         "next_breach_at": due,
         "items": items,
+        "mode": queue.get_mode_display(),
     }

@@ -32,7 +32,8 @@ PHONE = {"width": 390, "height": 844}
 # The pages of each role. A name in braces is a first row that the role can see.
 PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
-               "{interaction}", "/queues/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/", "/bulks/"],
+               "{interaction}", "/queues/", "/queues/billing/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/",
+               "/bulks/"],
     "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
                    "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router",
                    "/macros/", "/macros/new/", "/notices/", "/bulks/", "/privacy/"],
@@ -40,7 +41,7 @@ PAGES = {
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/", "/privacy/"],
     "admin": ["/boards/floor/", "/privacy/", "/deliveries/", "/imports/", "/exports/", "/companies/", "/admin/",
-              "/admin/crm/channel/", "{channel}", "/admin/routing/queue/add/"],
+              "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/", "/admin/routing/queue/add/"],
 }  # fmt: skip
 
 
