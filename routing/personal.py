@@ -20,5 +20,6 @@ nobody(
 )  # fmt: skip
 nobody("routing.QueueStep", "gives_up")
 nobody("routing.RuleChange", "reason", "changes")
+nobody("routing.Scoring", "channels")
 nobody("routing.Assignment", "status", "explanation", "reason", "step")
 nobody("routing.Leader", "name")

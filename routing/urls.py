@@ -4,10 +4,12 @@ from django.urls import path
 
 from routing.views.desk import Desk
 from routing.views.queues import QueueDetail, QueueEditor, QueueList
+from routing.views.scoring import Weights
 
 urlpatterns = [
     path("desk/", Desk.as_view(), name="desk"),
     path("queues/", QueueList.as_view(), name="queues"),
     path("queues/new/", QueueEditor.as_view(), name="queue-new"),
+    path("scoring/", Weights.as_view(), name="scoring"),
     path("queues/<slug:slug>/", QueueDetail.as_view(), name="queue"),
 ]

@@ -10,7 +10,9 @@ from crm.models import Team
 from routing.choices import GivesUp, HandReason, PresenceState, QueueMode, QueueOrder, Scheduled, Until
 from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
 from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
+from routing.models.scoring import HEAVIEST, MOST_BANDS
 from routing.services import queues, skills
+from routing.services.scoring import LIGHTEST
 
 
 class StepSerializer(serializers.Serializer):
@@ -125,6 +127,75 @@ class OrphansSerializer(serializers.Serializer):
     work_items = serializers.ListField(
         child=serializers.IntegerField(), help_text="Those the caller may see."
     )
+
+
+def _weight(low: float = 0) -> serializers.FloatField:
+    return serializers.FloatField(min_value=low, max_value=HEAVIEST, required=False)
+
+
+class ScoringEdit(serializers.Serializer):
+    """Weights of the score; what is left out stays as it is. Each change has its reason."""
+
+    urgency = _weight()
+    value = _weight()
+    target = _weight()
+    channel = _weight()
+    age = _weight(LIGHTEST)
+    sentiment = _weight()
+    reach = _weight()
+    bands = serializers.IntegerField(min_value=1, max_value=MOST_BANDS, required=False)
+    band_width = _weight(LIGHTEST)
+    channels = serializers.DictField(
+        child=serializers.FloatField(), required=False, help_text="Worth of channel families."
+    )
+    reason = serializers.CharField(max_length=200, help_text="Why: it stands in the history.")
+
+
+class ScoringPreviewInput(ScoringEdit):
+    """Weights to try: no reason is asked for."""
+
+    reason = serializers.CharField(max_length=200, required=False)
+
+
+class ScoringSerializer(serializers.Serializer):
+    """What counts now."""
+
+    urgency = serializers.FloatField()
+    value = serializers.FloatField()
+    target = serializers.FloatField()
+    channel = serializers.FloatField()
+    age = serializers.FloatField(help_text="For each promise that was waited.")
+    sentiment = serializers.FloatField(help_text="Moves only inside a band.")
+    reach = serializers.FloatField(help_text="Moves only inside a band.")
+    bands = serializers.IntegerField()
+    band_width = serializers.FloatField()
+    channels = serializers.DictField(child=serializers.FloatField())
+
+
+class ScoredSerializer(serializers.Serializer):
+    """Where an item stands under some weights."""
+
+    place = serializers.IntegerField()
+    score = serializers.FloatField()
+
+
+class ReorderedSerializer(serializers.Serializer):
+    """A waiting item before and after."""
+
+    work_item = serializers.IntegerField()
+    interaction = serializers.IntegerField(allow_null=True)
+    subject = serializers.CharField()
+    queue = serializers.CharField()
+    before = ScoredSerializer()
+    after = ScoredSerializer()
+
+
+class ScoringPreviewSerializer(serializers.Serializer):
+    """What waits, as it would stand under other weights."""
+
+    waiting = serializers.IntegerField()
+    moved = serializers.IntegerField()
+    items = ReorderedSerializer(many=True)
 
 
 class SkillEdit(serializers.Serializer):

@@ -16,4 +16,9 @@ router.register("work-items", viewsets.WorkItemViewSet, "api-work-item")
 router.register("offers", viewsets.OfferViewSet, "api-offer")
 router.register("assignments", viewsets.AssignmentViewSet, "api-assignment")
 
-urlpatterns = [path("desk/", viewsets.DeskView.as_view(), name="api-desk"), *router.urls]
+urlpatterns = [
+    path("desk/", viewsets.DeskView.as_view(), name="api-desk"),
+    path("scoring/", viewsets.ScoringView.as_view(), name="api-scoring"),
+    path("scoring/preview/", viewsets.ScoringPreviewView.as_view(), name="api-scoring-preview"),
+    *router.urls,
+]

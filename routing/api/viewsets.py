@@ -39,6 +39,7 @@ from routing.services import (
     previews,
     pulls,
     queues,
+    scoring,
     skills,
     wrap_ups,
 )
@@ -114,6 +115,38 @@ class QueueViewSet(_Shared):
         require(request.user, Permission.WORK)
         made = pulls.next_for(request.user, self.find())
         return Response(serializers.AssignmentSerializer(made).data, status=201)
+
+
+class ScoringView(Door):
+    """`/scoring/`: what each part of the score is worth."""
+
+    noun = "queues"
+
+    @extend_schema(responses=serializers.ScoringSerializer)
+    def get(self, request: Request) -> Response:
+        """What counts now."""
+        require_somewhere(request.user, Permission.READ_WORK)
+        return Response(scoring.told(scoring.scale()))
+
+    @extend_schema(request=serializers.ScoringEdit, responses=serializers.ScoringSerializer)
+    def patch(self, request: Request) -> Response:
+        """Weigh otherwise, for a reason; what waits is scored again within a second."""
+        require(request.user, Permission.CONFIGURE)
+        return Response(
+            scoring.told(scoring.change(self.read_body(serializers.ScoringEdit), by=request.user))
+        )
+
+
+class ScoringPreviewView(Door):
+    """`/scoring/preview/`."""
+
+    noun = "queues"
+
+    @extend_schema(request=serializers.ScoringPreviewInput, responses=serializers.ScoringPreviewSerializer)
+    def post(self, request: Request) -> Response:
+        """What waits now, re-ordered under these weights; nothing is changed."""
+        require(request.user, Permission.CONFIGURE)
+        return Response(previews.of_scoring(self.read_body(serializers.ScoringPreviewInput), by=request.user))
 
 
 class SkillViewSet(_Shared):

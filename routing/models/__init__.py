@@ -3,6 +3,7 @@
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, PresenceReason, ScheduledTime, Skill
 from routing.models.hands import Hand
 from routing.models.queues import Queue, QueueStep, RuleChange
+from routing.models.scoring import Scoring
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "QueueStep",
     "RuleChange",
     "ScheduledTime",
+    "Scoring",
     "Skill",
     "WorkItem",
 ]

@@ -19,7 +19,7 @@ from routing import engine, events
 from routing.choices import QueueMode
 from routing.pacing import Pacing
 from routing.rules import Rules, as_steps
-from routing.services import assignments, presence, work_items
+from routing.services import assignments, presence, scoring, work_items
 
 _STEPS = """
 SELECT x.queue_id, jsonb_agg(jsonb_build_array(x.seconds, x.gives_up, k.code, x.level, x.target_id, x.skip_if_nobody)
@@ -100,6 +100,7 @@ class Router:
     """The conveyor's routing state: rebuilt from PostgreSQL in one read, then kept in step by `Change` rows."""
 
     def __init__(self) -> None:
+        self.scale = scoring.Scale()
         self.pool = engine.Pool(pacing=Pacing())
         self.rings: dict[int, int] = {}  # by item, how long its offer rings, in seconds
         self.unasked: set[int] = set()  # items whose queue gives them without asking
@@ -107,7 +108,8 @@ class Router:
 
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
-        self.pool = engine.Pool(pacing=_pacing())
+        self.scale = scoring.scale()
+        self.pool = engine.Pool(self.scale.weights, pacing=_pacing())
         rows.run("DELETE FROM routing_change")
         self.rings, self.unasked = {}, set()
         self._add(rows.run(_ITEMS + _PUSHED))
@@ -115,7 +117,7 @@ class Router:
 
     def _add(self, found: list[tuple]) -> None:
         for row in found:
-            item = item_of(row)
+            item = self.scale.weigh(item_of(row))
             self.rings[item.id] = work_items.offer_seconds(item.family, _known(row[14]))
             if row[15] == QueueMode.AUTO:
                 self.unasked.add(item.id)
@@ -137,6 +139,10 @@ class Router:
         changed = rows.kept("DELETE FROM routing_change RETURNING work_item_id, agent_id")
         if not changed and not self._loaded:
             return False
+        if (None, None) in changed:  # the weights changed
+            with transaction.atomic():
+                self.rebuild()
+            return True
         items = sorted({item for item, _ in changed if item})
         if items:
             for item in items:
@@ -219,10 +225,11 @@ def seats_of_active() -> list[engine.Seat]:
     return [_seat(row) for row in rows.run(_SEATS + " WHERE u.is_active", params)]
 
 
-def waiting_of(queue_id: int, limit: int) -> list[tuple]:
-    """What waits in a queue, the next due first, as rows for `item_of` and `entered_at`."""
+def waiting_in(queue_ids: list[int], limit: int) -> list[tuple]:
+    """What waits in these queues, the next due first, as rows for `item_of` and `entered_at`."""
     return rows.run(
-        _ITEMS + "w.queue_id = %s AND w.status = 'waiting' ORDER BY w.deadline LIMIT %s", (queue_id, limit)
+        _ITEMS + "w.queue_id = ANY(%s) AND w.status = 'waiting' ORDER BY w.deadline LIMIT %s",
+        (queue_ids, limit),
     )
 
 

@@ -7,7 +7,7 @@ from crm import rows
 from routing import engine
 from routing.models import Assignment, Queue, WorkItem
 from routing.rules import OVERFLOW, say
-from routing.services import dispatch
+from routing.services import dispatch, scoring
 
 
 def of(work_item_id: int) -> dict:
@@ -44,16 +44,16 @@ def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
     if not found:
         return {}
     now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
-    queues = dispatch.rules_of_queues()
+    queues, scale = dispatch.rules_of_queues(), scoring.scale()
     seats = dispatch.seats_of_active()
     names = dict(Queue.objects.values_list("pk", "name"))
     told = {}
     for row in found:
-        item, entered = dispatch.item_of(row), dispatch.entered_at(row)
+        item, entered = scale.weigh(dispatch.item_of(row)), dispatch.entered_at(row)
         under = queues[dispatch.queue_of(row)]
         _, step = engine.requirement(item, now)
         told[item.id] = {
-            "why": engine.explain(item, seats, now)["why"],
+            "why": engine.explain(item, seats, now, weights=scale.weights)["why"],
             "step": say(step),
             "steps": [
                 {

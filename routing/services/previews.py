@@ -3,10 +3,11 @@
 from typing import Any
 
 from crm import rows
+from crm.access import outside_closed
 from crm.models import User
 from routing import engine, rules
 from routing.models import Queue, WorkItem
-from routing.services import dispatch, queues
+from routing.services import dispatch, queues, scoring
 
 LOOKED_AT = 500  # the next due of the queue
 SHOWN = 25
@@ -19,10 +20,11 @@ def of_queue(queue: Queue, given: dict[str, Any], *, by: User) -> dict[str, Any]
     after. `moved`: how many change their place; `overflows`: how many would leave for which queue at once.
     """
     now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
-    found = dispatch.waiting_of(queue.pk, LOOKED_AT)
+    found = dispatch.waiting_in([queue.pk], LOOKED_AT)
     under = {False: dispatch.rules_of_queues()[queue.pk], True: queues.rules_under(queue, given)}
     seats = [seat for seat in dispatch.seats_of_active() if seat.live]
-    stands = {changed: _standing(found, one, seats, now) for changed, one in under.items()}
+    scale = scoring.scale()
+    stands = {changed: _standing(found, one, scale, seats, now) for changed, one in under.items()}
     order = sorted(stands[True], key=lambda item: stands[True][item]["place"])
     readable = _readable(order[:SHOWN], by)
     return {
@@ -42,12 +44,12 @@ def of_queue(queue: Queue, given: dict[str, Any], *, by: User) -> dict[str, Any]
 
 
 def _standing(
-    found: list[tuple], under: rules.Rules, seats: list[engine.Seat], now: float
+    found: list[tuple], under: rules.Rules, scale: scoring.Scale, seats: list[engine.Seat], now: float
 ) -> dict[int, dict[str, Any]]:
     """By item: its place in the queue from 1, the step it stands on, and how many of these agents could take it."""
-    items = [dispatch.item_of(row, under) for row in found]
+    items = [scale.weigh(dispatch.item_of(row, under)) for row in found]
     means = engine.means(items)
-    ordered = sorted(items, key=lambda item: engine.order_key(item, now, means))
+    ordered = sorted(items, key=lambda item: engine.order_key(item, now, means, scale.weights))
     able: dict[engine.Requirement, int] = {}
     standing = {}
     for place, item in enumerate(ordered, 1):
@@ -81,4 +83,44 @@ def _readable(items: list[int], by: User) -> dict[int, dict[str, Any]]:
         for pk, interaction, subject in seen.values_list(
             "pk", "interaction_id", "interaction__ticket__subject"
         )
+    }
+
+
+def of_scoring(given: dict[str, Any], *, by: User) -> dict[str, Any]:
+    """What waits in the queues that the reader may know of, re-ordered under other weights; nothing is written.
+
+    `items`: the first in the new order with place and score before and after; `moved`: how many change their place.
+    """
+    now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
+    known = dict(outside_closed(Queue.objects.all(), by, "team").values_list("pk", "name"))
+    found = dispatch.waiting_in(list(known), LOOKED_AT)
+    names = {row[0]: known[dispatch.queue_of(row)] for row in found}
+    scales = {False: scoring.scale(), True: scoring.under(given)}
+    stands = {changed: _scored(found, one, now) for changed, one in scales.items()}
+    order = sorted(stands[True], key=lambda item: stands[True][item]["place"])
+    readable = _readable(order[:SHOWN], by)
+    return {
+        "waiting": len(found),
+        "moved": sum(stands[False][item]["place"] != stands[True][item]["place"] for item in order),
+        "items": [
+            {
+                "work_item": item,
+                **readable.get(item, {"interaction": None, "subject": ""}),
+                "queue": names[item],
+                "before": stands[False][item],
+                "after": stands[True][item],
+            }
+            for item in order[:SHOWN]
+        ],
+    }
+
+
+def _scored(found: list[tuple], scale: scoring.Scale, now: float) -> dict[int, dict[str, Any]]:
+    """By item: its place from 1 and its score."""
+    items = [scale.weigh(dispatch.item_of(row)) for row in found]
+    means = engine.means(items)
+    ordered = sorted(items, key=lambda item: engine.order_key(item, now, means, scale.weights))
+    return {
+        item.id: {"place": place, "score": round(engine.score(item, now, means, scale.weights)[0], 3)}
+        for place, item in enumerate(ordered, 1)
     }

@@ -13,7 +13,7 @@ from crm.models import User
 from routing import engine
 from routing.choices import PULLED, QueueMode
 from routing.models import Assignment, Queue, WorkItem
-from routing.services import assignments, dispatch
+from routing.services import assignments, dispatch, scoring
 
 LOOKED_AT = 500  # the next due
 TRIES = 5  # when somebody else was faster
@@ -71,7 +71,8 @@ def _in_order(user: User, queue: Queue | None) -> list[engine.Item]:
         waiting = waiting.filter(queue=queue)
     ids = list(waiting.order_by("deadline", "pk").values_list("pk", flat=True)[:LOOKED_AT])
     now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
-    items = dispatch.items_of(ids)
+    scale = scoring.scale()
+    items = [scale.weigh(item) for item in dispatch.items_of(ids)]
     means = engine.means(items)
     able = [item for item in items if engine.why_not(item, seat, now) is None]
-    return sorted(able, key=lambda item: engine.order_key(item, now, means))
+    return sorted(able, key=lambda item: engine.order_key(item, now, means, scale.weights))

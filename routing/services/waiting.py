@@ -9,7 +9,7 @@ from crm.models import User
 from routing import engine
 from routing.models import Queue
 from routing.rules import say
-from routing.services import dispatch
+from routing.services import dispatch, scoring
 
 LOOKED_AT = 100  # next due of each queue, put in the engine's order
 SHOWN = 25
@@ -73,14 +73,15 @@ def _next(ids: list[int], user: User) -> dict[int, list[dict]]:
     means = dict(rows.run(_MEANS)) if found else {}
     now = rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
     rules = dispatch.rules_of_queues() if found else {}
+    scale = scoring.scale()
     grouped: dict[int, list[tuple]] = defaultdict(list)
     for row in found:
-        item = rules[row["queue_id"]].rule(_item(row), row["entered"])
+        item = scale.weigh(rules[row["queue_id"]].rule(_item(row), row["entered"]))
         shown = {name: row[name] for name in _SHOWN}
-        shown["score"] = engine.score(item, now, means)[0]
+        shown["score"] = engine.score(item, now, means, scale.weights)[0]
         step = engine.requirement(item, now)[1]
         shown["why_waiting"] = "" if step == engine.EXACT else say(step)
-        grouped[row["queue_id"]].append((engine.order_key(item, now, means), shown))
+        grouped[row["queue_id"]].append((engine.order_key(item, now, means, scale.weights), shown))
     return {
         queue: [shown for _, shown in sorted(entries, key=lambda entry: entry[0])[:SHOWN]]
         for queue, entries in grouped.items()

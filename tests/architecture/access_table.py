@@ -215,6 +215,9 @@ REST = [
     api("POST", "queues/{queue}/preview/", "200:A 403:SGMUC", ordering="oldest"),
     # Nothing waits there that is fetched.
     api("POST", "queues/{queue}/next/", "409:ASG 403:MUC", scope="queues:write desk"),
+    api("GET", "scoring/", EVERYBODY, scope="queues:read"),
+    api("PATCH", "scoring/", "200:A 403:SGMUC", scope="queues:write", urgency=0.4, reason="a hard winter"),
+    api("POST", "scoring/preview/", "200:A 403:SGMUC", scope="queues:write", urgency=0.4),
     api("GET", "skills/", EVERYBODY),
     api("POST", "skills/", "201:A 403:SGMUC", code="danish", name="Danish"),
     api("GET", "skills/{skill}/", EVERYBODY),
@@ -369,6 +372,8 @@ PAGES = [
     page("POST", "/deliveries/{delivery}/replay/", "302:AS 403:GMUC"),
     page("GET", "/desk/", "200:ASG 403:MUC"),
     page("GET", "/queues/", EVERYBODY),
+    page("GET", "/scoring/", EVERYBODY),
+    page("POST", "/scoring/", "302:A 403:SGMUC", urgency="0.5", reason="a hard winter", act="keep"),
     page("GET", "/queues/new/", "200:A 403:SGMUC"),
     page(
         "POST",

@@ -48,7 +48,7 @@ PINNED = {
     "/companies/": 5,
     "/mentions/": 3,
     "/deliveries/": 6,
-    "/queues/": 13,  # six of them ask what nobody could take, and why
+    "/queues/": 14,  # six of them ask what nobody could take, and why
     "/boards/floor/": 8,
     "/desk/": 9,
 }

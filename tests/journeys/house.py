@@ -41,7 +41,7 @@ PAGES = {
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/", "/privacy/"],
     "admin": ["/boards/floor/", "/privacy/", "/deliveries/", "/imports/", "/exports/", "/companies/", "/admin/",
-              "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/", "/admin/routing/queue/add/"],
+              "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/", "/scoring/", "/admin/routing/queue/add/"],
 }  # fmt: skip
 
 
