@@ -54,7 +54,7 @@ def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
         _, step = engine.requirement(item, now)
         told[item.id] = {
             "why": engine.explain(item, seats, now, weights=scale.weights)["why"],
-            "step": say(step),
+            "step": "" if step == engine.EXACT else say(step),
             "steps": [
                 {
                     "at": datetime.fromtimestamp(entered + after, UTC),
