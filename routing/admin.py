@@ -72,7 +72,8 @@ class QueueAdmin(Configuration, admin.ModelAdmin):
             None,
             {
                 "fields": ("name", "slug", "team", "topics", "is_fallback"),
-                "description": "Work that arrives from now on is queued by these rules; what waits already stays where it is.",
+                "description": "Work that arrives from now on is queued by these rules; what waits already stays where it is. "
+                "Modes, skills and steps stand on the queue's own page, where changes can be tried first.",
             },
         ),
         (
@@ -83,6 +84,10 @@ class QueueAdmin(Configuration, admin.ModelAdmin):
             },
         ),
     )
+
+    def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        work_items.rules_changed(obj.pk)
 
 
 @admin.register(Skill)

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from routing.views.desk import Desk
-from routing.views.queues import QueueDetail, QueueEditor, QueueList
+from routing.views.queues import QueueDetail, QueueEditor, QueueList, Take
 from routing.views.scoring import Weights
 
 urlpatterns = [
@@ -11,5 +11,6 @@ urlpatterns = [
     path("queues/", QueueList.as_view(), name="queues"),
     path("queues/new/", QueueEditor.as_view(), name="queue-new"),
     path("scoring/", Weights.as_view(), name="scoring"),
+    path("queues/<slug:slug>/take/", Take.as_view(), name="queue-take"),
     path("queues/<slug:slug>/", QueueDetail.as_view(), name="queue"),
 ]

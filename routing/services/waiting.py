@@ -110,5 +110,6 @@ def _queue(queue: Queue, standing: tuple, items: list[dict]) -> dict:
         "oldest_queued_at": oldest,
         "next_breach_at": due,
         "items": items,
-        "mode": queue.get_mode_display(),
+        "mode": queue.mode,
+        "mode_words": queue.get_mode_display(),
     }

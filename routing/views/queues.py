@@ -7,15 +7,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from crm.access import Permission, find, may, outside_closed
+from crm.access import Permission, find, may, outside_closed, require
 from crm.choices import Family
 from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import Channel, Team, User
-from crm.views.base import Page
+from crm.views.base import Act, Page
 from routing.choices import GivesUp, QueueMode, QueueOrder
-from routing.models import Queue, Skill
+from routing.models import Queue, Skill, WorkItem
 from routing.models.queues import default_targets
-from routing.services import orphans, previews, queues, waiting, work_items
+from routing.services import orphans, previews, pulls, queues, waiting, work_items
 
 SPARE_STEPS = 2
 CHANGES = 50  # that are shown
@@ -34,6 +34,7 @@ class QueueList(Page):
             "queues": waiting.queues(request.user),
             "orphans": orphans.shown_to(request.user),
             "can_configure": may(request.user, Permission.CONFIGURE),
+            "can_work": may(request.user, Permission.WORK),
         }
 
 
@@ -90,6 +91,25 @@ class QueueEditor(Page):
             return _again(request, self.template, self.context(request), given, error)
         messages.success(request, "The queue is there.")
         return redirect("queue", slug=made.slug)
+
+
+class Take(Act):
+    """`/queues/<slug>/take/`: the next one of a queue that is pulled, or `item`, where agents choose; then to its contact."""
+
+    permission = Permission.WORK
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        queue = _found(request.user, kwargs["slug"])
+        if "item" in request.POST:
+            asked = _number(request.POST["item"])
+            known = WorkItem.objects.visible_to(request.user).filter(queue=queue)
+            item = find(known, pk=asked if isinstance(asked, int) else 0)
+            require(request.user, Permission.REPLY, item)  # who may only read there takes nothing from there
+            held = pulls.claim(item.pk, by=request.user)
+        else:
+            held = pulls.next_for(request.user, queue)
+        contact = held.work_item.interaction_id
+        return redirect("interaction", pk=contact) if contact else redirect("desk")
 
 
 def _found(user: User, slug: str) -> Queue:

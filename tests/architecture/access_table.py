@@ -386,6 +386,9 @@ PAGES = [
     ),
     page("GET", "/queues/{queue}/", EVERYBODY, SEES_ALL),
     page(
+        "POST", "/queues/{queue}/take/", "409:ASG 403:MUC", "409:A 403:MUC 404:SG"
+    ),  # nothing is fetched there
+    page(
         "POST",
         "/queues/{queue}/",
         "302:A 403:SGMUC",

@@ -50,7 +50,7 @@ PINNED = {
     "/deliveries/": 6,
     "/queues/": 14,  # six of them ask what nobody could take, and why
     "/boards/floor/": 8,
-    "/desk/": 9,
+    "/desk/": 10,
 }
 
 

@@ -114,6 +114,22 @@ def test_a_queue_is_made_in_a_form(client, admin):
     assert refused.status_code == 400
 
 
+def test_an_agent_takes_the_next_one_or_his_choice_from_the_list(client):
+    team = make.make_team()
+    ordered, chosen = make.make_queue(team, mode="next"), make.make_queue(team, mode="free")
+    first, second = make.make_work_item(queue=ordered), make.make_work_item(queue=chosen)
+    client.force_login(make.make_agent(make.make_user(team=team)).user)
+    page = client.get("/queues/").content.decode()
+    assert page.count('data-testid="take-next"') == 1 and page.count('data-testid="take"') == 1
+    taken = client.post(f"/queues/{ordered.slug}/take/")
+    assert (taken.status_code, taken["Location"]) == (302, f"/interactions/{first.interaction_id}/")
+    taken = client.post(f"/queues/{chosen.slug}/take/", {"item": second.pk})
+    assert (taken.status_code, taken["Location"]) == (302, f"/interactions/{second.interaction_id}/")
+    assert client.post(f"/queues/{chosen.slug}/take/", {"item": second.pk}).status_code == 409
+    assert client.post(f"/queues/{chosen.slug}/take/", {"item": "x\x00"}).status_code == 404
+    assert client.post(f"/queues/{ordered.slug}/take/").status_code == 409
+
+
 def test_what_nobody_could_take_stands_in_red_above_the_queues(client, admin, french):
     queue = make.make_queue(required_skills={"french": 5})
     assert 'data-testid="orphans"' not in client.get("/queues/").content.decode()

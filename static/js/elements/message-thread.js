@@ -110,12 +110,12 @@ class MessageThread extends HTMLElement {
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
     if (act === "close" || act === "transfer" || act === "park" || act === "whisper") this.ask(act);
-    if (act === "take-up" || act === "take-over") this.take(act);
+    if (act === "take-up" || act === "take-over") this.grasp(act);
     if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
   }
 
-  async take(act) {
+  async grasp(act) {
     try {
       await post(`/api/v1/work-items/${this.dataset.workItem}/${act}/`);
       if (act === "take-over" && !this.closest("desk-board")) location.assign(`/desk/?interaction=${this.id_}`);
