@@ -5,6 +5,7 @@ from crm.personal import nobody
 nobody("routing.Skill", "code", "name")
 nobody(
     "routing.Agent", "languages", "chosen", "chosen_reason", "blocked_families", "then_state", "then_after",
+    "max_family",
 )  # fmt: skip
 nobody("routing.PresenceReason", "slug", "name", "state")
 nobody("routing.ScheduledTime", "kind")

@@ -3,11 +3,13 @@
 from django.urls import path
 
 from routing.views.desk import Desk
+from routing.views.handover import Handover
 from routing.views.queues import QueueDetail, QueueEditor, QueueList, Take
 from routing.views.scoring import Weights
 
 urlpatterns = [
     path("desk/", Desk.as_view(), name="desk"),
+    path("handover/", Handover.as_view(), name="handover"),
     path("queues/", QueueList.as_view(), name="queues"),
     path("queues/new/", QueueEditor.as_view(), name="queue-new"),
     path("scoring/", Weights.as_view(), name="scoring"),

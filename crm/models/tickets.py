@@ -97,6 +97,8 @@ class Ticket(models.Model):
             models.Index(
                 "id", name="ticket_unclocked", condition=~Q(clocked_at=F("updated_at")) | Q(clocked_at=None)
             ),
+            models.Index("promised_by", "id", name="ticket_promised", condition=Q(promised_by__isnull=False)),
+            models.Index("id", name="ticket_incident", condition=Q(kind="incident")),
             models.Index("snoozed_for", name="ticket_snoozed_for", condition=Q(snoozed_for__isnull=False)),
             models.Index("snoozed_until", name="ticket_snoozed", condition=Q(snoozed_until__isnull=False)),
             GinIndex(OpClass(Upper("subject"), "gin_trgm_ops"), name="ticket_subject_parts"),

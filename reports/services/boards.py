@@ -370,7 +370,7 @@ def _hands(agents: list[dict]) -> list[dict]:
 
 
 def _hand(name: str, hand: dict) -> dict:
-    text = f"{name} raised a hand: {HandReason(hand['reason']).label.lower()}"
+    text = f"{name} raised a hand: {HandReason(hand['reason']).label}"
     if hand["comes"]:
         text += f"; {hand['comes']} comes"
     alert = _alert(f"hand:{hand['id']}", text, hand["at"])

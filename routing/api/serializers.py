@@ -246,7 +246,8 @@ class AgentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Agent
         fields = [
-            "id", "user", "name", "languages", "skills", "capacity", "load", "parked_limit", "chosen", "chosen_since",
+            "id", "user", "name", "languages", "skills", "capacity", "load", "parked_limit", "max_family", "growing_until",
+            "growing_goal", "chosen", "chosen_since",
             "chosen_reason", "blocked_families", "silent", "idle_since",
         ]  # fmt: skip
 
@@ -269,7 +270,7 @@ class WorkItemSerializer(serializers.ModelSerializer):
         model = WorkItem
         fields = [
             "id", "interaction", "ticket", "customer", "queue", "status", "family", "units", "required_skills", "language",
-            "priority_parts", "queued_at", "entered_at", "deadline", "accepted_at", "done_at", "reason", "outcome",
+            "priority_parts", "transfers", "queued_at", "entered_at", "deadline", "accepted_at", "done_at", "reason", "outcome",
         ]  # fmt: skip
 
 
@@ -390,14 +391,32 @@ class WhisperInput(serializers.Serializer):
     text = serializers.CharField(max_length=2000)
 
 
+class TrainInput(serializers.Serializer):
+    """To how many units his capacity grows, in how many days."""
+
+    goal = serializers.IntegerField(min_value=1, max_value=1000)
+    days = serializers.IntegerField(min_value=1, max_value=365)
+
+
+class LimitsInput(serializers.Serializer):
+    """Most items at once by channel family; nought: none. A family that is not named has no limit of its own."""
+
+    voice = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    chat = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    message = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    social = serializers.IntegerField(min_value=0, max_value=100, required=False)
+    mail = serializers.IntegerField(min_value=0, max_value=100, required=False)
+
+
 class ParkInput(serializers.Serializer):
-    """Until when; left out: until the customer writes."""
+    """Until when; left out: until the customer writes. `note` is the next action."""
 
     until = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
 
 
 class TransferInput(serializers.Serializer):
-    """To a queue or to a colleague."""
+    """To a queue, to a colleague, or to whoever has a skill."""
 
     queue = serializers.SlugRelatedField(
         slug_field="slug", queryset=Queue.objects.all(), required=False, allow_null=True, default=None
@@ -409,5 +428,8 @@ class TransferInput(serializers.Serializer):
         required=False,
         allow_null=True,
         default=None,
+    )
+    skill = serializers.SlugRelatedField(
+        slug_field="code", queryset=Skill.objects.all(), required=False, allow_null=True, default=None
     )
     note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")

@@ -20,5 +20,6 @@ urlpatterns = [
     path("desk/", viewsets.DeskView.as_view(), name="api-desk"),
     path("scoring/", viewsets.ScoringView.as_view(), name="api-scoring"),
     path("scoring/preview/", viewsets.ScoringPreviewView.as_view(), name="api-scoring-preview"),
+    path("handover/", viewsets.HandoverView.as_view(), name="api-handover"),
     *router.urls,
 ]

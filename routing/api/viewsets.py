@@ -40,6 +40,7 @@ from routing.services import (
     pulls,
     queues,
     scoring,
+    shifts,
     skills,
     wrap_ups,
 )
@@ -225,6 +226,27 @@ class AgentViewSet(ScopedViewSet):
         doing = presence.doing(agent, counts["offered"], counts["accepted"], wrapping)
         return Response(presence.shown(agent, doing))
 
+    def _led(self, request: Request) -> Agent:
+        require_somewhere(request.user, Permission.SUPERVISE)
+        agent = self.find()
+        if agent.user_id == request.user.pk or not presence.may_set(request.user, agent):
+            raise NotFound("There is no such agent in your team.")
+        return agent
+
+    @extend_schema(request=serializers.TrainInput, responses=serializers.AgentSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def train(self, request: Request, pk: str) -> Response:
+        """Let a trainee's capacity grow evenly to its goal."""
+        agent = plans.train(self._led(request), by=request.user, **self.read_body(serializers.TrainInput))
+        return self.shown(self.after(agent))
+
+    @extend_schema(request=serializers.LimitsInput, responses=serializers.AgentSerializer)
+    @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
+    def limits(self, request: Request, pk: str) -> Response:
+        """Say how many items of each channel family he may have at once."""
+        agent = plans.limit(self._led(request), self.read_body(serializers.LimitsInput), by=request.user)
+        return self.shown(self.after(agent))
+
 
 class DeskView(Door):
     """`GET /desk/`: the agent's desk."""
@@ -242,6 +264,24 @@ class DeskView(Door):
         presence.agent_of(request.user)
         presence.beat([request.user.pk], socket=False)
         return Response(desk.snapshot(request.user))
+
+
+class HandoverView(Door):
+    """`GET /handover/`: the end of one shift and the beginning of the next."""
+
+    noun = "desk"
+
+    def scopes(self) -> tuple[str, ...]:
+        """It belongs to the desk."""
+        return ("desk",)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Own shift and work in hand; open promises, incidents, absent owners and new texts of what one may see."""
+        require(request.user, Permission.WORK)
+        agent = presence.agent_of(request.user)
+        mine = {"shift": shifts.shift_of(agent.pk), "mine": desk.holds(agent.pk)}
+        return Response(mine | shifts.handover(request.user))
 
 
 class PresenceReasonViewSet(_Shared):

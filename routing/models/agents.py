@@ -60,6 +60,19 @@ class Agent(models.Model):
     load = models.PositiveSmallIntegerField(
         default=0, help_text="Units of live assignments, open offers included."
     )
+    max_family = models.JSONField(
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text="Most items at once by channel family; nought: none of it. What is not named has no limit of its own.",
+    )
+    # A trainee's capacity grows by itself, evenly, from what it was when it began.
+    growing_from = models.DateTimeField(null=True, blank=True)
+    growing_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until then the capacity grows to its goal."
+    )
+    growing_start = models.PositiveSmallIntegerField(default=0, db_default=0)
+    growing_goal = models.PositiveSmallIntegerField(default=0, db_default=0)
     parked_limit = models.PositiveSmallIntegerField(
         default=20, db_default=20, help_text="Snoozed and pending items he may keep."
     )
@@ -92,6 +105,11 @@ class Agent(models.Model):
         constraints = [
             # One item above capacity is what "one customer, one hand" may take (`practice.md` 1.1).
             models.CheckConstraint(condition=Q(load__lte=F("capacity") * 2), name="agent_load_bounded"),
+            models.CheckConstraint(
+                condition=Q(growing_until=None)
+                | Q(growing_from__isnull=False, growing_until__gt=F("growing_from")),
+                name="agent_growth_whole",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from crm.choices import Family
-from crm.models import Interaction, Ticket
+from crm.models import Interaction, Ticket, User
 from routing.choices import AssignmentStatus, WorkItemStatus
 from routing.models.agents import Agent
 from routing.models.queues import Queue
@@ -36,6 +36,11 @@ class WorkItem(models.Model):
     )
     preferred_until = models.DateTimeField(null=True, blank=True)
     refused_by = models.JSONField(default=list, blank=True, help_text="Agents who declined or missed it.")
+    sent_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False,
+        help_text="Who handed it on and hears of a refusal.",
+    )  # fmt: skip
+    transfers = models.PositiveSmallIntegerField(default=0, db_default=0)
     queued_at = models.DateTimeField(help_text="When the customer began to wait; kept through every return.")
     deadline = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())

@@ -8,10 +8,10 @@ from crm.bus import publish
 from crm.errors import Conflict, InvalidInput, NotFound
 from crm.events import InteractionClosed
 from crm.models import User
-from crm.services import activities, codes, interactions, streams
+from crm.services import activities, codes, interactions, messages, streams
 from routing import events
 from routing.choices import AssignmentStatus
-from routing.models import Agent, Assignment, Queue, WorkItem
+from routing.models import Agent, Assignment, Queue, Skill, WorkItem
 from routing.services import work_items
 
 # The order of locks, here and in all that ends or moves a hold: contact, agent, hold, item. Each step asks again of the
@@ -29,7 +29,7 @@ _ACCEPT = rows.with_columns(
         UPDATE routing_assignment a SET status = 'accepted', accepted_at = greatest(now(), offered_at) FROM agent
         WHERE a.id = %(id)s::bigint AND a.agent_id = agent.id AND a.status = 'offered' AND a.expires_at > now() RETURNING a.*
     ), item AS (
-        UPDATE routing_workitem w SET status = 'assigned', accepted_at = coalesce(w.accepted_at, now())
+        UPDATE routing_workitem w SET status = 'assigned', accepted_at = coalesce(w.accepted_at, now()), sent_by_id = NULL
         FROM mine WHERE w.id = mine.work_item_id RETURNING w.interaction_id
     ), answered AS (
         UPDATE routing_agent g SET missed_in_row = 0, blocked_families = '[]' FROM mine
@@ -194,7 +194,8 @@ def decline(assignment_id: int, *, by: User, reason: str) -> None:
         activities.record(
             "offer.declined", by=by, interaction_id=ended[0][4], assignment=assignment_id, reason=reason
         )
-        say_moved([row[:5] for row in ended], "offer.withdrawn", "declined", "declined")
+        told = _refusals(ended, "declined")
+        say_moved([row[:5] for row in ended], "offer.withdrawn", "declined", "declined", first=told)
 
 
 def _end_offers(ids: list[int], status: str, reason: str) -> list[tuple]:
@@ -246,7 +247,8 @@ def expire(limit: int = 500) -> int:
                 (family, agent),
             )
         publish(*[events.PresenceChanged(agent_id=row[1]) for row in ended])
-        say_moved([row[:5] for row in ended], "offer.expired", "missed", "no answer")
+        told = _refusals(ended, "did not answer to")
+        say_moved([row[:5] for row in ended], "offer.expired", "missed", "no answer", first=told)
     return len(ended)
 
 
@@ -324,45 +326,75 @@ def complete(work_item_id: int, *, by: User, reason: str, outcome: str) -> WorkI
     return item
 
 
+_HAND_ON = """
+UPDATE routing_workitem SET queue_id = coalesce(%(queue)s::bigint, queue_id), entered_at = now(), been_in = NULL,
+    preferred_agent_id = %(agent)s::bigint,
+    preferred_until = CASE WHEN %(agent)s::bigint IS NOT NULL THEN now() + interval '60 seconds' END,
+    required_skills = CASE WHEN %(skill)s::text IS NULL THEN required_skills
+        ELSE required_skills || jsonb_build_object(%(skill)s::text, 1) END,
+    refused_by = refused_by || to_jsonb(%(sender)s::bigint), sent_by_id = %(user)s::bigint, transfers = transfers + 1
+WHERE id = %(item)s::bigint
+"""
+
+
 def transfer(
-    work_item_id: int, *, by: User, queue: Queue | None = None, agent: Agent | None = None, note: str = ""
+    work_item_id: int,
+    *,
+    by: User,
+    queue: Queue | None = None,
+    agent: Agent | None = None,
+    skill: Skill | None = None,
+    note: str = "",
 ) -> None:
-    """Hand an item to a queue or a colleague; its age is kept, and it is offered, not imposed."""
-    if (queue is None) == (agent is None):
+    """Hand an item to a queue, a colleague, or whoever has a skill; its age is kept, and it is offered, not imposed.
+
+    The note stands in the thread for whoever takes it. If the colleague refuses, the sender hears of it.
+    """
+    if sum(one is not None for one in (queue, agent, skill)) != 1:
         raise InvalidInput(
-            "Name a queue or an agent.", errors={"queue": "one of queue and agent is required"}
+            "Name a queue, an agent or a skill.",
+            errors={"queue": "one of queue, agent and skill is required"},
         )
     with transaction.atomic():
         moved, item = _end(
             work_item_id, by, AssignmentStatus.TRANSFERRED, "waiting", note or "transferred", ""
         )
-        agent_id, interaction_id = moved[1], item.interaction_id
-        rows.run(
-            "UPDATE routing_workitem SET queue_id = coalesce(%s, queue_id), entered_at = now(), been_in = NULL, "
-            "preferred_agent_id = %s, "
-            "preferred_until = CASE WHEN %s::bigint IS NULL THEN NULL ELSE now() + interval '60 seconds' END, "
-            "refused_by = refused_by || to_jsonb(%s::bigint) WHERE id = %s",
-            (
-                queue.pk if queue else None,
-                agent.pk if agent else None,
-                agent.pk if agent else None,
-                agent_id,
-                work_item_id,
-            ),
-        )
+        interaction_id = item.interaction_id
+        given = {
+            "item": work_item_id, "sender": moved[1], "user": by.pk, "queue": queue.pk if queue else None,
+            "agent": agent.pk if agent else None, "skill": skill.code if skill else None,
+        }  # fmt: skip
+        rows.run(_HAND_ON, given)
         if interaction_id:
             interactions.assign([(interaction_id, None)])
         activities.record(
             "work_item.transferred", by=by, interaction_id=interaction_id, note=note,
-            queue=queue.slug if queue else None, agent=agent.pk if agent else None,
+            queue=queue.slug if queue else None, agent=given["agent"], skill=given["skill"],
         )  # fmt: skip
         publish(events.WorkItemQueued(work_item_id=work_item_id))
-        say_moved(
-            [moved],
-            "assignment.ended",
-            "transferred",
-            "transferred",
-        )
+        say_moved([moved], "assignment.ended", "transferred", "transferred")
+    _leave_note(item, by, note)
+
+
+def _refusals(ended: list[tuple], how: str) -> list[streams.Telling]:
+    """Whoever handed work to a colleague hears that he refused: rows of (assignment, agent, user, item, …)."""
+    found = rows.run(
+        "SELECT w.sent_by_id, 1000 + i.ticket_id, w.interaction_id, coalesce(nullif(u.name, ''), u.email) "
+        "FROM unnest(%s::bigint[], %s::bigint[]) AS e(item, agent) "
+        "JOIN routing_workitem w ON w.id = e.item AND w.preferred_agent_id = e.agent JOIN routing_agent g ON g.id = e.agent "
+        "JOIN crm_user u ON u.id = g.user_id JOIN crm_interaction i ON i.id = w.interaction_id WHERE w.sent_by_id IS NOT NULL",
+        ([row[3] for row in ended], [row[1] for row in ended]),
+    )
+    return [
+        (f"desk:{sender}", "alert", {"text": f"{name} {how} #{number}.", "interaction": interaction})
+        for sender, number, interaction, name in found
+    ]
+
+
+def _leave_note(item: WorkItem, by: User, note: str) -> None:
+    """What the next colleague should know stands in the thread."""
+    if item.interaction_id and note.strip():
+        messages.note(item.interaction, by=by, text=note)
 
 
 def claim(
@@ -386,6 +418,7 @@ def claim(
             raise Conflict("Somebody has it.", code="taken", holder=holder_of(work_item_id))
         if agent.load + item.units > agent.capacity:
             raise Conflict("You have no room for it.", code="no_capacity")
+        _check_family(agent, item)
         now = rows.run("SELECT now()")[0][0]
         WorkItem.objects.filter(pk=item.pk).update(status="assigned", accepted_at=item.accepted_at or now)
         Agent.objects.filter(pk=agent.pk).update(load=agent.load + item.units)
@@ -401,6 +434,18 @@ def claim(
             [(made.pk, agent.pk, by.pk, item.pk, item.interaction_id)], "assignment.started", "accepted"
         )
     return made
+
+
+def _check_family(agent: Agent, item: WorkItem) -> None:
+    """Refuse what is more of one channel family than he may have at once."""
+    most = agent.max_family.get(item.family)
+    if most is None:
+        return
+    held = agent.assignments.filter(
+        status__in=["offered", "accepted"], parked_at=None, work_item__family=item.family
+    )
+    if held.count() >= most:
+        raise Conflict(f"You take at most {most} of these at once.", code="no_capacity")
 
 
 # Contact, both agents by id, then hold and item: what its holder has, another has now, at once and without an offer.

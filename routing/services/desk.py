@@ -4,7 +4,7 @@ from crm import rows
 from crm.choices import ChannelKind
 from crm.models import User
 from crm.services import context, streams
-from routing.services import presence
+from routing.services import presence, shifts
 
 _OFFERS = """
 SELECT a.id, a.expires_at, a.score, a.explanation::text AS explanation, a.work_item_id, w.family, q.slug AS queue,
@@ -57,6 +57,7 @@ def snapshot(user: User) -> dict:
         decode=("explanation",),
     )
     mine = rows.dicts(_MINE, (agent.pk,))
+    shift = shifts.shift_of(agent.pk)
     wrapping = sum(1 for row in mine if row["wrap_up_until"])
     parked = sum(1 for row in mine if row["parked_at"])
     doing = presence.doing(agent, len(offered), len(mine) - parked, wrapping)
@@ -67,6 +68,7 @@ def snapshot(user: User) -> dict:
         "offers": _with_context(offered, {user.pk: user}),
         "assignments": [_assignment(row) for row in mine],
         "queues": rows.dicts(_QUEUES),
+        "shift": shift,
         "hand": next(iter(rows.dicts(_HAND, (agent.pk,))), None),
         "counts": {
             "offers": len(offered),
@@ -76,6 +78,11 @@ def snapshot(user: User) -> dict:
         },
         "seq": seq,
     }
+
+
+def holds(agent_id: int) -> list[dict]:
+    """What an agent has in hand and aside, next due first, as his desk shows it."""
+    return [_assignment(row) for row in rows.dicts(_MINE, (agent_id,))]
 
 
 def _assignment(row: dict) -> dict:

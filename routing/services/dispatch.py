@@ -51,7 +51,13 @@ SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, ext
        coalesce((SELECT jsonb_agg(jsonb_build_array(w.customer_id, CASE WHEN m.parked_at IS NULL THEN w.family END))
                  FROM routing_assignment m
                  JOIN routing_workitem w ON w.id = m.work_item_id
-                 WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')), '[]'::jsonb) AS holds
+                 WHERE m.agent_id = a.id AND m.status IN ('offered', 'accepted')), '[]'::jsonb) AS holds,
+       a.max_family, EXISTS (
+           SELECT 1 FROM routing_scheduledtime s WHERE s.agent_id = a.id AND s.kind = 'shift' AND s.starts_at <= now()
+               AND s.ends_at BETWEEN now() - interval '4 hours' AND now() + interval '10 minutes'
+               AND NOT EXISTS (SELECT 1 FROM routing_scheduledtime n WHERE n.agent_id = a.id AND n.kind = 'shift'
+                   AND n.starts_at <= now() + interval '10 minutes' AND n.ends_at > now() + interval '10 minutes')
+       ) AS leaving
 FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
 """
 
@@ -269,6 +275,9 @@ def _seat(row: tuple) -> engine.Seat:
     for _, family in holds:
         if family:  # parked work is nobody's load
             families[family] = families.get(family, 0) + 1
+    limits = dict(rows.from_json(row[10]))
+    if row[11]:  # his shift ends in ten minutes or has ended: no call and no chat begins any more
+        limits |= {"voice": 0, "chat": 0}
     return engine.Seat(
         id=row[0],
         skills=rows.from_json(row[8]),
@@ -282,6 +291,7 @@ def _seat(row: tuple) -> engine.Seat:
         in_call="voice" in families,
         over=1 if row[3] > row[2] else 0,
         open_family=families,
+        max_family=limits or None,
     )
 
 

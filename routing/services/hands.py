@@ -41,7 +41,7 @@ def raise_hand(user: User, *, reason: str, work_item_id: int | None = None) -> H
             activities.record(
                 "hand.raised", by=user, interaction_id=contact.pk if contact else None, reason=reason
             )
-            said = {"text": f"{user} raised a hand: {HandReason(reason).label.lower()}", "hand": hand.pk}
+            said = {"text": f"{user} raised a hand: {HandReason(reason).label}", "hand": hand.pk}
             leads = [row[0] for row in rows.run(_LEADS, {"team": user.team_id, "user": user.pk})]
             interactions.tell([(f"desk:{lead}", "alert", said) for lead in leads])
     except IntegrityError as error:

@@ -9,7 +9,7 @@ from crm import rows
 from crm.bus import publish
 from crm.errors import Conflict, NotFound
 from crm.models import User
-from crm.services import activities, interactions, tickets
+from crm.services import activities, interactions, messages, tickets
 from routing import events
 from routing.choices import AssignmentStatus
 from routing.models import Assignment, WorkItem
@@ -105,8 +105,11 @@ def _own(work_item_id: int, by: User) -> Assignment:
     return found
 
 
-def park(work_item_id: int, *, by: User, until: datetime | None = None) -> Assignment:
-    """Put own work aside: until a time (its ticket sleeps), or without one until the customer writes (pending)."""
+def park(work_item_id: int, *, by: User, until: datetime | None = None, note: str = "") -> Assignment:
+    """Put own work aside: until a time (its ticket sleeps), or without one until the customer writes (pending).
+
+    `note` is the next action, and stands in the thread.
+    """
     held = _own(work_item_id, by)
     contact = held.work_item.interaction
     if contact is None or held.work_item.family in ("voice", "chat"):
@@ -120,6 +123,8 @@ def park(work_item_id: int, *, by: User, until: datetime | None = None) -> Assig
     held.refresh_from_db()
     if held.parked_at is None:
         raise Conflict("You do not hold it any more.", code="not_held")
+    if note.strip():
+        messages.note(contact, by=by, text=note)
     return held
 
 

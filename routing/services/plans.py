@@ -1,6 +1,6 @@
 """What agents chose ahead and what is planned for them: it begins when their work lets it, and who is late is told."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -58,6 +58,47 @@ UPDATE routing_agent g SET over_told = true WHERE g.id IN (
 """
 
 
+# A trainee's capacity never falls, and at the end nothing of his growing is left.
+_GROW = """
+UPDATE routing_agent g SET capacity = n.capacity,
+    growing_from = CASE WHEN n.done THEN NULL ELSE g.growing_from END,
+    growing_until = CASE WHEN n.done THEN NULL ELSE g.growing_until END
+FROM (
+    SELECT id, now() >= growing_until AS done, greatest(capacity, growing_start + floor((growing_goal - growing_start)
+        * least(1, extract(epoch FROM now() - growing_from) / extract(epoch FROM growing_until - growing_from)))::int) AS capacity
+    FROM routing_agent WHERE growing_until IS NOT NULL AND growing_from <= now() ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+) n WHERE g.id = n.id AND (n.done OR g.capacity <> n.capacity) RETURNING g.id
+"""
+
+
+def train(agent: Agent, *, goal: int, days: int, by: User) -> Agent:
+    """Let a trainee's capacity grow from what it is now to its goal, evenly over so many days."""
+    with transaction.atomic():
+        agent = (
+            Agent.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=agent.pk)
+        )
+        if goal <= agent.capacity:
+            raise InvalidInput(
+                "It grows.", errors={"goal": f"is not above the {agent.capacity} units he has"}
+            )
+        now = rows.run("SELECT now()")[0][0]
+        agent.growing_from, agent.growing_until = now, now + timedelta(days=days)
+        agent.growing_start, agent.growing_goal = agent.capacity, goal
+        agent.save(update_fields=["growing_from", "growing_until", "growing_start", "growing_goal"])
+        activities.record("agent.training", by=by, agent=agent.pk, goal=goal, days=days)
+    return agent
+
+
+def limit(agent: Agent, limits: dict[str, int], *, by: User) -> Agent:
+    """How many items of each channel family he may have at once; nought: none."""
+    with transaction.atomic():
+        agent.max_family = limits
+        agent.save(update_fields=["max_family"])
+        activities.record("agent.limited", by=by, agent=agent.pk, limits=limits)
+        work_items.changed(agents=[agent.pk])
+    return agent
+
+
 def keep() -> int:
     """Once a second: pauses that begin, choices made ahead that come true, and who is late; returns how many moved."""
     with transaction.atomic():
@@ -76,7 +117,8 @@ def keep() -> int:
                 },
             )
         late = rows.run(_LATE)
-        changed = sorted({*begun, *(row[0] for row in moved), *(row[0] for row in late)})
+        grown = [row[0] for row in rows.run(_GROW)]
+        changed = sorted({*begun, *grown, *(row[0] for row in moved), *(row[0] for row in late)})
         if changed:
             _say(changed, late)
     return len(changed)

@@ -77,7 +77,7 @@ def choose(agent: Agent, state: str, *, by: User, reason: str = "", after: str =
             agent.seen_at = now
         agent.silent, agent.blocked_families, agent.missed_in_row = False, [], 0
         wanted = own.state if own else state
-        holding = _holding(agent) if after else 0
+        holding = _holding(agent) if after and wanted != agent.chosen else 0
         if holding:
             _plan(agent, wanted, own, after, holding)
         else:

@@ -227,6 +227,9 @@ REST = [
     api("GET", "agents/{agent}/", EVERYBODY, SEES_ALL),
     api("PUT", "agents/{agent}/presence/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", state="break"),
     api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
+    api("GET", "handover/", "200:ASG 403:MUC", scope="desk"),
+    api("POST", "agents/{agent}/train/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", goal=60, days=30),
+    api("PUT", "agents/{agent}/limits/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", chat=2),
     api("GET", "hands/", EVERYBODY, scope="agents:read desk"),
     api("POST", "hands/", "201:AS 403:MUC 409:G", scope="agents:write desk", reason="how_to"),  # the agent's is up
     api("GET", "hands/topics/", EVERYBODY, scope="agents:read desk"),
@@ -371,6 +374,7 @@ PAGES = [
     page("GET", "/deliveries/", "200:ASUC 403:GM"),
     page("POST", "/deliveries/{delivery}/replay/", "302:AS 403:GMUC"),
     page("GET", "/desk/", "200:ASG 403:MUC"),
+    page("GET", "/handover/", "200:ASG 403:MUC"),
     page("GET", "/queues/", EVERYBODY),
     page("GET", "/scoring/", EVERYBODY),
     page("POST", "/scoring/", "302:A 403:SGMUC", urgency="0.5", reason="a hard winter", act="keep"),

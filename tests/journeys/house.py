@@ -33,7 +33,7 @@ PHONE = {"width": 390, "height": 844}
 PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
                "{interaction}", "/queues/", "/queues/billing/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/",
-               "/bulks/"],
+               "/bulks/", "/handover/"],
     "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
                    "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router",
                    "/macros/", "/macros/new/", "/notices/", "/bulks/", "/privacy/"],

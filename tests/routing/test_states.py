@@ -28,7 +28,7 @@ from tests import factories as make
 pytestmark = pytest.mark.django_db
 
 STEPS = 50
-EXAMPLES = max(6, int(os.environ.get("STATE_STEPS", 0)) // STEPS)
+EXAMPLES = max(8, int(os.environ.get("STATE_STEPS", 0)) // STEPS)
 KINDS = {ChannelKind.X: 3, ChannelKind.EMAIL: 3, ChannelKind.CHAT: 5, ChannelKind.PHONE: 15}
 MINE = (
     "a work item's state fits its live assignment", "an agent's load is what he holds",
@@ -64,6 +64,11 @@ class Floor(RuleBasedStateMachine):
         self.channels = {kind: make.make_channel(kind) for kind in KINDS}
         self.customers = [make.make_customer() for _ in range(3)]
         self.agents = [make.make_agent(capacity=15, parked_limit=3) for _ in range(4)]
+        for number in range(8):
+            self.writes(list(KINDS)[number % 4], number % 3, number % 2)
+        for number in range(6):
+            self.is_offered(number, number % 4, True)
+        self.route()
 
     # --- What there is to choose from
 
@@ -76,19 +81,12 @@ class Floor(RuleBasedStateMachine):
     def held(self, number: int, **where: object) -> Assignment | None:
         return self.one(number, status="accepted", **where)
 
-    # --- Customers
+    # --- Customers, routers and timers
 
     @rule(kind=st.sampled_from(list(KINDS)), customer=st.integers(0, 2), queue=st.integers(0, 1))
     def writes(self, kind: str, customer: int, queue: int) -> None:
         contact = make.make_interaction(self.channels[kind], self.customers[customer], text="")
         make.make_work_item(contact, self.queues[queue], units=KINDS[kind])
-
-    @rule(number=which)
-    def answers(self, number: int) -> None:
-        if held := self.held(number, parked_at__isnull=False):
-            parking.answered([held.work_item.interaction_id])
-
-    # --- Routers and timers
 
     @rule()
     def route(self) -> None:
@@ -97,23 +95,22 @@ class Floor(RuleBasedStateMachine):
         router.round(1e10)
         assignments.give_unasked()
 
-    @rule(number=which)
-    def an_offer_runs_out(self, number: int) -> None:
-        if offer := self.one(number, status="offered"):
-            past = timezone.now() - timedelta(seconds=1)
+    @rule(
+        number=which,
+        minutes=st.sampled_from([0, 5, 12]),
+        what=st.sampled_from(["offer", "wrap-up", "second", "answer"]),
+    )
+    def time_passes(self, number: int, minutes: int, what: str) -> None:
+        past = timezone.now() - timedelta(minutes=minutes, seconds=1)
+        if what == "offer" and (offer := self.one(number, status="offered")):
             Assignment.objects.filter(pk=offer.pk).update(expires_at=past)
-        assignments.expire()
-
-    @rule(number=which)
-    def a_wrap_up_runs_out(self, number: int) -> None:
-        if held := self.held(number, wrap_up_until__isnull=False):
-            Assignment.objects.filter(pk=held.pk).update(wrap_up_until=timezone.now() - timedelta(hours=1))
-        wrap_ups.end_due()
-
-    @rule(minutes=st.sampled_from([0, 5, 12]))
-    def the_second_strikes(self, minutes: int) -> None:
-        ago = timezone.now() - timedelta(minutes=minutes)
-        Assignment.objects.filter(answered_at__isnull=False).update(answered_at=ago)
+            assignments.expire()
+        if what == "wrap-up" and (held := self.held(number, wrap_up_until__isnull=False)):
+            Assignment.objects.filter(pk=held.pk).update(wrap_up_until=past)
+            wrap_ups.end_due()
+        if what == "answer" and (held := self.held(number, parked_at__isnull=False)):
+            parking.answered([held.work_item.interaction_id])
+        Assignment.objects.filter(answered_at__isnull=False).update(answered_at=past)
         plans.keep()
         presence.drop_silent()
         returns.take_from_silent()
@@ -123,80 +120,71 @@ class Floor(RuleBasedStateMachine):
 
     @rule(
         agent=whom,
-        state=st.sampled_from(["available", "break", "offline"]),
+        state=st.sampled_from(["available", "available", "break", "offline"]),
         after=st.sampled_from(["", "this", "all"]),
     )
     def chooses(self, agent: int, state: str, after: str) -> None:
         one = self.agents[agent]
         presence.choose(one, state, by=one.user, after=after)
 
-    @rule(agent=whom, seconds=st.sampled_from([45, 200, 1000]))
-    def is_silent(self, agent: int, seconds: int) -> None:
-        Agent.objects.filter(pk=self.agents[agent].pk).update(
-            seen_at=timezone.now() - timedelta(seconds=seconds)
-        )
-        presence.drop_silent()
+    @rule(agent=whom, seconds=st.sampled_from([0, 0, 45, 200, 1000]))
+    def is_silent_or_heard(self, agent: int, seconds: int) -> None:
+        if seconds == 0:
+            presence.beat([self.agents[agent].user_id], socket=True)
+        else:
+            Agent.objects.filter(pk=self.agents[agent].pk).update(
+                seen_at=timezone.now() - timedelta(seconds=seconds)
+            )
+            presence.drop_silent()
 
-    @rule(agent=whom)
-    def is_heard(self, agent: int) -> None:
-        presence.beat([self.agents[agent].user_id], socket=True)
-
-    @rule(number=which)
-    def accepts(self, number: int) -> None:
-        if offer := self.one(number, status="offered"):
-            refused(assignments.accept, offer.pk, by=offer.agent.user)
-
-    @rule(number=which)
-    def declines(self, number: int) -> None:
-        if offer := self.one(number, status="offered"):
-            refused(assignments.decline, offer.pk, by=offer.agent.user, reason="busy")
-
-    @rule(agent=whom, number=which)
-    def claims(self, agent: int, number: int) -> None:
+    @rule(number=which, agent=whom, takes=st.sampled_from([True, True, True, False]))
+    def is_offered(self, number: int, agent: int, takes: bool) -> None:
         waiting = list(WorkItem.objects.filter(status="waiting").order_by("pk"))
-        if waiting:
+        if offer := self.one(number, status="offered"):
+            if takes:
+                refused(assignments.accept, offer.pk, by=offer.agent.user)
+            else:
+                refused(assignments.decline, offer.pk, by=offer.agent.user, reason="busy")
+        elif waiting:
             refused(assignments.claim, waiting[number % len(waiting)].pk, by=self.agents[agent].user)
 
-    @rule(number=which, coded=st.booleans())
-    def completes(self, number: int, coded: bool) -> None:
-        if held := self.held(number):
-            reason, outcome = ("billing", "solved") if coded else ("", "")
-            refused(
-                assignments.complete, held.work_item_id, by=held.agent.user, reason=reason, outcome=outcome
-            )
+    @rule(number=which, act=st.sampled_from(["complete", "uncoded", "wrap up", "extend"]))
+    def finishes(self, number: int, act: str) -> None:
+        if not (held := self.held(number)):
+            return
+        item, by = held.work_item_id, held.agent.user
+        if act == "complete":
+            refused(assignments.complete, item, by=by, reason="billing", outcome="solved")
+        elif act == "uncoded":
+            refused(assignments.complete, item, by=by, reason="", outcome="")
+        else:
+            refused(wrap_ups.begin if act == "wrap up" else wrap_ups.extend, item, by=by)
 
-    @rule(number=which, again=st.booleans())
-    def wraps_up(self, number: int, again: bool) -> None:
-        if held := self.held(number):
-            refused(wrap_ups.extend if again else wrap_ups.begin, held.work_item_id, by=held.agent.user)
+    @rule(number=which, act=st.sampled_from(["pending", "sleep", "take up", "wake"]))
+    def puts_aside(self, number: int, act: str) -> None:
+        where = {} if act in ("pending", "sleep") else {"parked_at__isnull": False}
+        if not (held := self.held(number, **where)):
+            return
+        item, by = held.work_item_id, held.agent.user
+        if act == "take up":
+            refused(parking.take_up, item, by=by)
+        elif act == "wake":
+            ticket = Ticket.objects.get(interactions=held.work_item.interaction_id)
+            tickets.wake(ticket, by=by)
+            parking.due([ticket.pk])  # what is said after the commit
+        else:
+            until = timezone.now() + timedelta(hours=2) if act == "sleep" else None
+            refused(parking.park, item, by=by, until=until)
 
-    @rule(number=which, hours=st.sampled_from([None, 2]))
-    def parks(self, number: int, hours: int | None) -> None:
-        if held := self.held(number):
-            until = timezone.now() + timedelta(hours=hours) if hours else None
-            refused(parking.park, held.work_item_id, by=held.agent.user, until=until)
-
-    @rule(number=which)
-    def takes_up(self, number: int) -> None:
-        if held := self.held(number):
-            refused(parking.take_up, held.work_item_id, by=held.agent.user)
-
-    @rule(number=which)
-    def wakes(self, number: int) -> None:
-        if held := self.held(number, parked_until__isnull=False):
-            tickets.wake(Ticket.objects.get(interactions=held.work_item.interaction_id), by=held.agent.user)
-            parking.due([held.work_item.interaction.ticket_id])
-
-    @rule(number=which, to=st.integers(0, 5))
-    def transfers(self, number: int, to: int) -> None:
-        if held := self.held(number):
+    @rule(number=which, to=st.integers(0, 9))
+    def hands_on(self, number: int, to: int) -> None:
+        if not (held := self.held(number)):
+            return
+        if to > 5:
+            refused(assignments.take_over, held.work_item_id, by=self.agents[to - 6].user)
+        else:
             where = {"queue": self.queues[to]} if to < 2 else {"agent": self.agents[to - 2]}
             refused(assignments.transfer, held.work_item_id, by=held.agent.user, note="yours", **where)
-
-    @rule(number=which, agent=whom)
-    def takes_over(self, number: int, agent: int) -> None:
-        if held := self.held(number):
-            refused(assignments.take_over, held.work_item_id, by=self.agents[agent].user)
 
     # --- What always holds
 

@@ -75,6 +75,8 @@ class DeskBoard extends HTMLElement {
     this.querySelector(".capacity .meter__fill").style.width = `${Math.min(100, (100 * (capacity.used ?? 0)) / (capacity.units || 1))}%`;
     this.querySelector(".queues tbody").replaceChildren(...queues.map((queue) => this.queue(queue)));
     this.drawHand(this.state.hand);
+    const { shift } = this.state;
+    show(this, "shift", Boolean(shift?.ending)).querySelector("relative-time").setAttribute("datetime", shift?.ends_at ?? "");
     document.title = offers.length ? `(${offers.length}) Offer waiting · Earshot` : this.pageTitle;
     if (presence?.state) document.dispatchEvent(new CustomEvent("presence", { detail: presence }));
   }
