@@ -36,7 +36,7 @@ from crm.models import (
     Team,
     User,
 )
-from crm.services import rights, slas, tokens
+from crm.services import activities, rights, slas, tokens
 
 SECRETS = ("token", "secret", "previous_secret")
 
@@ -78,6 +78,47 @@ class Configuration:
         return may(request.user, Permission.CONFIGURE)
 
     has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+    # Each change is a line of the history too, in the same transaction.
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        request.said_of_fields = _differences(form)
+        return super().construct_change_message(request, form, formsets, add)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        _tell("added", request, obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        _tell("changed", request, obj, said=[one for one in message if isinstance(one, dict)])
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for one in queryset:
+            _tell("deleted", request, one)
+        return super().log_deletions(request, queryset)
+
+
+def _differences(form: Any) -> dict[str, Any]:
+    """What a form changed, as [before, after]; of texts and secrets only that they were: a policy may bear a customer's name."""
+    said = {}
+    for name in form.changed_data:
+        before, after = form.initial.get(name), form.cleaned_data.get(name)
+        after = getattr(after, "pk", after)
+        told = isinstance(after, bool | int | None) or hasattr(form.fields[name], "choices")
+        said[name] = [before, after] if told else None
+    return said
+
+
+def _tell(act: str, request: HttpRequest, obj: Any, said: list | None = None) -> None:
+    fields = getattr(request, "said_of_fields", None)
+    others = [how["name"] for one in said or () for how in one.values() if how.get("name")]
+    activities.record(
+        f"config.{act}", by=request.user, model=obj._meta.model_name, row=obj.pk,
+        **({"fields": fields} if fields else {}), **({"beside": sorted(set(others))} if others else {}),
+    )  # fmt: skip
 
 
 class LabelledRows(forms.BaseInlineFormSet):
@@ -396,7 +437,7 @@ class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     @admin.action(description="Revoke the chosen tokens now")
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         for token in queryset:
-            tokens.revoke(token)
+            tokens.revoke(token, by=request.user)
         self.message_user(request, "Revoked. Clients that use them are refused from now on.")
 
 

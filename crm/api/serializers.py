@@ -40,7 +40,7 @@ from crm.models import (
     TicketLink,
     User,
 )
-from crm.services import merges, timeline
+from crm.services import masking, merges, timeline
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
@@ -245,7 +245,7 @@ class DeliverySerializer(serializers.ModelSerializer):
 
 
 class DeliveryDetailSerializer(DeliverySerializer):
-    """With the item as it came; bytes that are no text are shown escaped."""
+    """With the item as it came, but masked; bytes that are no text are shown escaped."""
 
     raw = serializers.SerializerMethodField()
 
@@ -253,7 +253,7 @@ class DeliveryDetailSerializer(DeliverySerializer):
         fields = [*DeliverySerializer.Meta.fields, "raw"]
 
     def get_raw(self, delivery: Delivery) -> str:
-        return bytes(delivery.raw).decode("utf-8", "backslashreplace")
+        return masking.shown(delivery.raw)
 
 
 class CallableSerializer(serializers.Serializer):

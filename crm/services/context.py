@@ -54,8 +54,8 @@ LEFT JOIN LATERAL (
             SELECT (r.sees_all OR v.id = ANY(r.teams) OR (r.own AND t.owner_id = r.user_id)
                 OR (t.brand_id = ANY(r.brands) AND v.visibility IS DISTINCT FROM 'closed')
                 OR (r.by_role AND (v.id IS NULL OR v.visibility = 'open' OR v.id = r.team_id OR t.owner_id = r.user_id)
-                    AND NOT (r.only_public AND EXISTS (
-                        SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience <> 'public')))
+                    AND NOT (r.only_public AND NOT EXISTS (
+                        SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience = 'public')))
                 ) IS NOT TRUE AS barred,
                 v.visibility = 'closed' AND (r.sees_all OR v.id = r.team_id OR v.id = ANY(r.teams) OR t.owner_id = r.user_id)
                     IS NOT TRUE AS hidden

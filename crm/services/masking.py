@@ -1,5 +1,6 @@
 """What is masked on arrival, where the original lies, and who looked at it and why."""
 
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,8 @@ from crm.models import Masked, Message, User
 from crm.services import activities
 
 SHORTEST_REASON = 5
+_BEYOND = 200  # bytes read beyond what is shown, so that no number is cut before it is known as one
+_ESCAPED_DIGIT = re.compile(r"\\u003([0-9])")
 
 _KEEP = """
 INSERT INTO crm_masked (channel_id, external_id, title, text, at)
@@ -66,6 +69,18 @@ def keep(inbounds: list[Inbound]) -> None:
         "UPDATE crm_delivery d SET raw = n.raw FROM unnest(%s::bigint[], %s::bytea[]) AS n(id, raw) WHERE d.id = n.id",
         ([one for one, _ in raws], [raw for _, raw in raws]),
     )
+
+
+def shown(raw: bytes | memoryview, most: int | None = None) -> str:
+    """An item as it came, to be read by people: masked also where it was never handled; `most` characters of it.
+
+    What is replayed is the item itself. A digit that is written as an escape is one.
+    """
+    beginning = bytes(raw if most is None else raw[: most + _BEYOND])
+    text = beginning.decode("utf-8", "backslashreplace")
+    text = _ESCAPED_DIGIT.sub(lambda found: found[1], text)
+    kinds = settings.MASK_ON_ARRIVAL
+    return (masks.mask(text, kinds).text if kinds else text)[:most]
 
 
 def reveal(message: Message, *, reason: str, by: User) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -11,6 +12,7 @@ from crm.access import Permission, may
 from crm.errors import InvalidInput
 from crm.models import ApiToken, Team, User
 from crm.secrets import digest, new_token
+from crm.services import activities
 
 NOUNS = (
     "customers", "identities", "interactions", "messages", "tickets", "mentions", "channels", "deliveries", "queues",
@@ -47,13 +49,15 @@ def issue(
             errors={"scopes": "events:read is not for this user"},
         )
     token = new_token()
-    ApiToken.objects.create(
-        user=user,
-        name=name[:100],
-        digest=digest(token),
-        scopes=wanted,
-        expires_at=timezone.now() + lives if lives else None,
-    )
+    with transaction.atomic():
+        kept = ApiToken.objects.create(
+            user=user,
+            name=name[:100],
+            digest=digest(token),
+            scopes=wanted,
+            expires_at=timezone.now() + lives if lives else None,
+        )
+        activities.record("token.issued", by=None, token=kept.pk, user=user.pk, scopes=wanted)
     return token
 
 
@@ -87,6 +91,8 @@ def allows(token: ApiToken | None, scopes: tuple[str, ...]) -> bool:
     return token is None or not token.scopes or any(scope in token.scopes for scope in scopes)
 
 
-def revoke(token: ApiToken) -> None:
+def revoke(token: ApiToken, *, by: User | None) -> None:
     """End a token now."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    with transaction.atomic():
+        if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            activities.record("token.revoked", by=by, token=token.pk, user=token.user_id)

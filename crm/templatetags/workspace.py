@@ -55,6 +55,7 @@ PLACES = (
     ("/queues/", "Queues", "list", "q", EVERYBODY - {Role.MARKETING}),
     ("/boards/floor/", "Board", "layout-dashboard", "b", OVERSEERS),
     ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
+    ("/privacy/", "Privacy", "shield-check", "y", OVERSEERS),
     ("/people/", "People and rights", "lock", "p", frozenset({Role.ADMINISTRATOR})),
     ("/admin/", "Administration", "settings", "a", frozenset({Role.ADMINISTRATOR})),
 )
@@ -62,6 +63,7 @@ PLACES = (
 _OPENED_BY = {
     "/boards/floor/": Permission.WATCH_BOARDS,
     "/deliveries/": Permission.READ_DELIVERIES,
+    "/privacy/": Permission.SEE_PRIVACY,
     "/people/": Permission.CONFIGURE,
     "/admin/": Permission.CONFIGURE,
 }
@@ -271,6 +273,12 @@ def has_role(context: template.Context, *roles: str) -> bool:
     return getattr(getattr(context.get("request"), "user", None), "role", None) in roles
 
 
+@register.simple_tag(takes_context=True)
+def has_right(context: template.Context, right: str) -> bool:
+    """Whether the person has a right over anything, by role or given. It shows and hides; access is asked elsewhere."""
+    return may_somewhere(getattr(context.get("request"), "user", None), Permission(right))
+
+
 @register.filter
 def handle(identity: Any) -> str:
     """How an address is written: @name on a network, else the address itself. Takes a row or a document."""
@@ -288,6 +296,12 @@ def reached_at(identity: Any) -> str:
     """Where somebody is reached: the mail address, the number, the @name; for a visitor of the chat his name."""
     read = identity.get if isinstance(identity, dict) else lambda name: getattr(identity, name, "")
     return str(read("value") or "") if read("kind") in WRITTEN_OUT else handle(identity)
+
+
+@register.filter
+def customer_name(customer: dict[str, Any]) -> str:
+    """How a customer of a document is called, who may have no name or none any more; as `str` of the row says it."""
+    return str(customer.get("name") or f"Customer {customer['id']}")
 
 
 @register.filter

@@ -161,6 +161,8 @@ def _of_our_own(column: Column) -> Cell:
 
 def _customer(one: Customer) -> SafeString:
     vip = format_html('<span class="badge badge--warn">{}VIP</span>', icon("star")) if one.vip else ""
+    if one.erased_at:
+        vip = format_html('<span class="badge">{}erased</span>', icon("lock"))
     return format_html(
         '<span class="row"><span class="avatar" aria-hidden="true">{}</span>'
         '<a class="main clip" href="/customers/{}/">{}</a>{}</span>',

@@ -10,10 +10,10 @@ from django.shortcuts import redirect
 from crm.access import Permission, find, may
 from crm.choices import DeliveryState
 from crm.models import Delivery
-from crm.services import deliveries
+from crm.services import deliveries, masking
 from crm.views.base import Act, Page, address, chosen, page_of
 
-PREVIEW = 600  # bytes
+PREVIEW = 600  # characters
 COUNTED = 1000
 STATES = {
     DeliveryState.QUARANTINED: "In quarantine",
@@ -34,7 +34,7 @@ class DeliveryList(Page):
         visible = Delivery.objects.visible_to(request.user)
         page = page_of(request, visible.filter(state=state).select_related("channel"))
         for delivery in page.rows:
-            delivery.preview = bytes(delivery.raw[:PREVIEW]).decode("utf-8", "replace").replace("\x00", "␀")
+            delivery.preview = masking.shown(delivery.raw, PREVIEW).replace("\x00", "␀")
         return {
             "deliveries": page.rows,
             "states": [

@@ -3,8 +3,8 @@
 import pytest
 
 from crm.choices import Role
-from crm.models import ApiToken, Channel, Code, User
-from crm.services import tokens
+from crm.models import Activity, ApiToken, Channel, Code, Team, User
+from crm.services import audit, tokens
 from routing.models import Agent, Change, Queue
 from tests import factories as make
 
@@ -130,6 +130,30 @@ def test_a_token_is_revoked_at_once(client, admin):
     assert text not in page and ApiToken.objects.get().digest not in page
     client.post("/admin/crm/apitoken/", {"action": "revoke", "_selected_action": [ApiToken.objects.get().pk]})
     assert tokens.recognise(text) is None
+
+
+def test_each_change_of_configuration_is_a_line_of_the_history_without_secrets(client, admin):
+    channel = make.make_channel(connector="items")
+    client.post(
+        f"/admin/crm/channel/{channel.pk}/change/",
+        channel_form(channel, name="Renamed", secret="quite-a-secret", is_active=""),
+    )
+    line = Activity.objects.get(verb="config.changed")
+    assert (line.actor, line.data["model"], line.data["row"]) == (admin, "channel", channel.pk)
+    assert line.data["fields"]["is_active"] == [True, False] and line.data["fields"]["name"] is None
+    assert "quite-a-secret" not in str(line.data)
+    client.post("/admin/crm/team/add/", {"name": "Night", "slug": "night", "visibility": "open"})
+    assert Activity.objects.get(verb="config.added").data["fields"]["visibility"][1] == "open"
+    team = Team.objects.get(slug="night")
+    client.post(f"/admin/crm/team/{team.pk}/delete/", {"post": "yes"})
+    assert Activity.objects.get(verb="config.deleted").data == {"model": "team", "row": team.pk}
+    token = tokens.issue(admin, name="mine")
+    tokens.revoke(tokens.recognise(token), by=admin)
+    tokens.revoke(ApiToken.objects.get(), by=admin)
+    assert list(Activity.objects.filter(verb__startswith="token.").values_list("verb", flat=True).order_by("pk")) == [
+        "token.issued", "token.revoked",
+    ]  # fmt: skip
+    assert audit.verify()["broken"] == 0
 
 
 def test_topics_targets_and_languages_are_typed_as_people_write_them(client, admin):

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from crm.choices import Audience, Role, TicketStatus
 from crm.models import Customer, Delivery, Ticket
+from crm.services import rights
 from reports.models import Board
 from reports.services import boards
 from socialcare.models import Mention
@@ -206,6 +207,38 @@ def test_raw_bytes_are_shown_as_text_whatever_they_are(client, admin):
     Delivery.objects.all().delete()
     make.make_delivery(state="quarantined", raw=b"\xff\xfe\x00<b>")
     assert "␀&lt;b&gt;" in client.get("/deliveries/").content.decode()
+
+
+def test_a_card_number_in_the_quarantine_is_read_by_nobody(client, admin):
+    number = "4111 1111 1111 1111"
+    Delivery.objects.all().delete()
+    raw = b'{"text": "' + b"x" * 560 + b' booked from 4111 1111 1111 1111, and 4\\u003111111111111111"'
+    waiting = make.make_delivery(state="quarantined", raw=raw)
+    page = client.get("/deliveries/").content.decode()
+    assert number[:12] not in page and "•••• •••• ••" in page
+    said = client.get(f"/api/v1/deliveries/{waiting.pk}/").json()["raw"]
+    assert number not in said and "4111111111111111" not in said and said.count("1111") == 2
+    waiting.refresh_from_db()
+    assert bytes(waiting.raw) == raw  # what is replayed is what came
+
+
+def test_who_is_erased_is_a_number_in_every_list_and_on_his_page(client, admin):
+    gone = Customer.objects.create(name="", erased_at=timezone.now())
+    for path in ("/customers/", f"/customers/{gone.pk}/", f"/customers/{gone.pk}/card/"):
+        assert f"Customer {gone.pk}" in client.get(path).content.decode(), path
+    assert client.get("/customers/").content.decode().count("erased</span>") == 1
+
+
+def test_places_and_buttons_follow_what_was_given_not_only_the_role(client, admin):
+    agent = make.make_user(Role.AGENT)
+    client.force_login(agent)
+    page = client.get("/customers/").content.decode()
+    assert "/exports/?" not in page and 'href="/privacy/"' not in page
+    given = rights.make_set(name="Keepers", rights=["export", "see_privacy", "read_customers"], by=admin)
+    rights.give(agent, right_set=given, scope="everywhere", by=admin)
+    page = client.get("/customers/").content.decode()
+    assert "/exports/?" in page and 'href="/privacy/"' in page
+    assert client.get("/privacy/").status_code == 200
 
 
 def test_the_thread_says_who_may_finish_it(client, admin):

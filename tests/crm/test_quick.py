@@ -144,7 +144,7 @@ def of_another(role: Role) -> Callable[[Assignment], dict]:
 def revoked(offer: Assignment) -> dict:
     token = tokens.issue(offer.agent.user)
     for known in offer.agent.user.tokens.all():
-        tokens.revoke(known)
+        tokens.revoke(known, by=None)
     return {"token": token}
 
 

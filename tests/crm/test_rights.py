@@ -118,6 +118,31 @@ def test_the_card_shows_the_words_of_exactly_what_the_gate_lets_read(admin, seed
                 assert lines == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_card_timeline_and_list_say_the_same_of_a_ticket_of_public_and_private_contacts(admin, seed):
+    numbers = random.Random(200 + seed)
+    teams, brands, contacts = house(numbers)
+    for one in contacts[::2]:
+        audience = numbers.choice(["public", "private"])
+        make.make_interaction(
+            one.channel, customer=one.customer, identity=one.identity, ticket=one.ticket, audience=audience
+        )
+    made = [someone(numbers, teams, brands, admin, contacts) for _ in range(6)]
+    for user in [
+        *User.objects.filter(pk__in=[one.pk for one in made]),
+        make.make_user(Role.MARKETING, teams[0]),
+    ]:
+        listed = set(Ticket.objects.visible_to(user).values_list("pk", flat=True))
+        cards = context.cards((one.customer_id, user) for one in contacts)
+        for card in cards.values():
+            for ticket in card["open_tickets"]:
+                assert bool(ticket["subject"]) == (ticket["id"] in listed), (user.role, user.reach)
+            told = timeline.of(card["customer"]["id"], user, kinds=["ticket"]).entries
+            assert {one["ticket"] for one in told if one["text"]} == {
+                one["id"] for one in card["open_tickets"] if one["subject"]
+            }
+
+
 # --- What a scope opens, door by door
 
 
