@@ -307,6 +307,24 @@ class NoticeKind(TextChoices):
     MENTION = "mention"
 
 
+class Question(TextChoices):
+    """What a survey asks (`practice.md` 5.4 and 5.5); the two recommendations are never one figure."""
+
+    CSAT = "csat", "Satisfaction"
+    NPS_CONTACT = "nps_contact", "Recommendation after contact"
+    NPS_RELATION = "nps_relation", "Recommendation"
+    SOLVED = "solved", "Was it solved"
+
+
+# The lowest and the highest answer to each.
+SCALES: dict[str, tuple[int, int]] = {
+    Question.CSAT.value: (1, 5),
+    Question.NPS_CONTACT.value: (0, 10),
+    Question.NPS_RELATION.value: (0, 10),
+    Question.SOLVED.value: (0, 1),
+}
+
+
 class ImportNoun(TextChoices):
     """What a file holds."""
 
@@ -315,6 +333,7 @@ class ImportNoun(TextChoices):
     COMPANIES = "companies"
     TICKETS = "tickets"
     HISTORY = "history", "Past messages"
+    SURVEYS = "surveys", "Answers to surveys"
 
 
 class ImportState(TextChoices):

@@ -15,7 +15,7 @@ from typing import Any
 
 import phonenumbers
 
-from crm.choices import ChannelKind, TicketKind, TicketPriority, Trust
+from crm.choices import ChannelKind, Question, TicketKind, TicketPriority, Trust
 from crm.matching.dates import month_comes_first, read_date
 from crm.matching.roles import Role, guess, words_of
 
@@ -50,6 +50,10 @@ TARGETS_OF: dict[str, dict[str, str]] = {
     "history": {
         **_WHOSE, "at": "When", "channel": "Channel", "direction": "Direction", "text": "Text", "title": "Title",
         "author": "Who of us", "reference": "Id there", "ticket": "Ticket: our number, or the number there",
+    },
+    "surveys": {
+        **_WHOSE, "question": "Question", "score": "Answer, on the scale of its question", "comment": "Comment", "at": "When",
+        "channel": "Channel", "reference": "Id there", "ticket": "Ticket: our number, or the number there",
     },
 }  # fmt: skip
 NOUNS = tuple(TARGETS_OF)
@@ -114,6 +118,22 @@ _CALLED: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {
         ("reference", re.compile(r"^id$|reference|_id$|^nr$")),
         ("customer", re.compile(r"customer|kunde|client|requester")),
     ),
+    "surveys": (
+        ("ticket", re.compile(r"ticket|case")),
+        ("at", re.compile(r"(^|_)(at|date|time|datum|zeit|when|created|answered|timestamp)(_|$)")),
+        ("question", re.compile(r"question|frage|survey|metric|^type$|^kind$")),
+        ("score", re.compile(r"score|rating|answer|antwort|punkte|note$|mark")),
+        ("comment", re.compile(r"comment|kommentar|text|feedback|verbatim|reason")),
+        ("channel", re.compile(r"channel|kanal|source|medium|^via$")),
+        ("reference", re.compile(r"^id$|reference|_id$|^nr$")),
+        ("customer", re.compile(r"customer|kunde|client|requester")),
+    ),
+}  # fmt: skip
+_QUESTION_WORDS = {
+    **{value: value for value in Question.values}, "satisfaction": "csat", "zufriedenheit": "csat",
+    "customer_satisfaction": "csat", "nps": "nps_relation", "relationship_nps": "nps_relation", "recommendation": "nps_relation",
+    "transactional_nps": "nps_contact", "tnps": "nps_contact", "nps_after_contact": "nps_contact", "fcr": "solved",
+    "was_it_solved": "solved", "gelost": "solved",
 }  # fmt: skip
 _STATUS_WORDS = {
     "new": "new", "neu": "new", "open": "open", "offen": "open", "in_progress": "open", "active": "open", "reopened": "open",
@@ -155,6 +175,7 @@ _LANGUAGES = {
 }  # fmt: skip
 _YES = {"1", "true", "yes", "y", "ja", "oui", "si", "x", "vip", "wahr"}
 _NO = {"0", "false", "no", "n", "nein", "non", "falsch"}
+_YES_NO = {"yes": 1, "ja": 1, "oui": 1, "true": 1, "no": 0, "nein": 0, "non": 0, "false": 0}
 _NOTHING = {"", "-", "--", "–", "n/a", "na", "null", "none", "nan", "#n/a"}
 _MAIL = re.compile(r"[^@\s<>\",;:()\[\]]{1,100}@[^@\s<>\",;:()\[\]]+\.[^@\s<>\",;:()\[\].]{2,}")
 _QUOTED = re.compile(r"'[=+\-@\t\r]")
@@ -205,6 +226,14 @@ class Said:
     def known_by(self) -> list[Address]:
         """Every address by which the row names its customer."""
         return [*self.whose, *self.addresses]
+
+
+# What a row cannot do without, beside whose it is.
+_NEEDED = {
+    "tickets": ("subject",),
+    "history": ("at", "channel", "text"),
+    "surveys": ("question", "score", "at"),
+}
 
 
 # --- What columns are
@@ -301,7 +330,7 @@ def _missing(there: set[str], noun: str) -> str:
             if known_again
             else "A ticket is known again by its number there, or by when it was opened: name one."
         )
-    lacking = [_label(one, noun) for one in ("at", "channel", "text") if one not in there]
+    lacking = [_label(one, noun) for one in _NEEDED[noun] if one not in there]
     return f"No column says {lacking[0]}." if lacking else ""
 
 
@@ -398,8 +427,7 @@ def _gap(said: Said, noun: str) -> str:
         return "" if said.addresses else "there is no address in it"
     if said.customer is None and not said.known_by:
         return "nothing says whose it is"
-    needed = ("subject",) if noun == "tickets" else ("at", "channel", "text")
-    if lacking := [name for name in needed if not said.more.get(name)]:
+    if lacking := [name for name in _NEEDED[noun] if said.more.get(name) in (None, "")]:
         return f"{_label(lacking[0], noun)}: is empty"
     if noun == "tickets" and not said.more.get("reference") and not said.more.get("opened_at"):
         return "it has neither a number nor a time of opening"
@@ -605,6 +633,16 @@ def _read_instant(said: Said, parts: _Parts, text: str, target: str) -> None:
     said.more[target] = instant(text, parts.month_first)
 
 
+def _read_score(said: Said, parts: _Parts, text: str, target: str) -> None:
+    word = text.casefold()
+    if word in _YES_NO:
+        said.more[target] = _YES_NO[word]
+    elif re.fullmatch(r"\d{1,2}([.,]0+)?", text):
+        said.more[target] = int(re.split(r"[.,]", text)[0])
+    else:
+        raise BadRowError(f"{_shown(text)} is no answer such as 4, or yes")
+
+
 def _read_domain(said: Said, parts: _Parts, text: str, target: str) -> None:
     name = re.sub(r"^(https?://)?(www\.)?", "", text.strip().lower()).split("/")[0].rstrip(".")
     if len(name) > 253 or not re.fullmatch(r"[^\s@/]+\.[^\s@/.]{2,}", name):
@@ -682,5 +720,6 @@ _READERS: dict[str, Reader] = {
     "kind": _read_one_of(_KIND_WORDS), "brand": _read_words(100), "team": _read_words(100), "opened_at": _read_instant,
     "solved_at": _read_instant, "at": _read_instant, "channel": _read_one_of(_CHANNEL_WORDS),
     "direction": _read_one_of(_DIRECTION_WORDS), "text": _read_words(LONGEST_TEXT), "title": _read_words(200),
-    "author": _read_words(100), "ticket": _read_words(100),
+    "author": _read_words(100), "ticket": _read_words(100), "question": _read_one_of(_QUESTION_WORDS), "score": _read_score,
+    "comment": _read_words(LONGEST_NOTE),
 }  # fmt: skip

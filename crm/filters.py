@@ -30,6 +30,7 @@ from crm.choices import (
     Family,
     InteractionStatus,
     MessageState,
+    Question,
     Role,
     TeamVisibility,
     TicketStatus,
@@ -45,6 +46,7 @@ from crm.models import (
     Interaction,
     Merge,
     Message,
+    Survey,
     Team,
     Ticket,
     User,
@@ -340,6 +342,23 @@ class TicketFilter(FilterSet):
     def by_open(self, queryset: QuerySet, name: str, wanted: bool) -> QuerySet:
         over = [TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED]
         return queryset.exclude(status__in=over) if wanted else queryset.filter(status__in=over)
+
+
+class SurveyFilter(FilterSet):
+    """Answers to surveys by whom, about what, to which question, and when."""
+
+    customer = IdFilter()
+    ticket = IdFilter()
+    interaction = IdFilter()
+    question = MultipleChoiceFilter(choices=Question.choices)
+    channel = ChoiceFilter(choices=ChannelKind.choices)
+    reference = CharFilter(max_length=100)
+    after = IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    before = IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+    class Meta:
+        model = Survey
+        fields: list[str] = []
 
 
 class ChannelFilter(FilterSet):

@@ -112,6 +112,10 @@ keeps("crm.Identity", Kept(
 keeps("crm.Order", Kept(
     noun="orders", of=_OF_CUSTOMER, words={"number": STAND_IN}, plain=("currency", "state"),
 ))  # fmt: skip
+keeps("crm.Survey", Kept(
+    noun="answers to surveys", of=_OF_CUSTOMER, words={"comment": NO_TEXT, "reference": NO_TEXT, "digest": STAND_IN},
+    plain=("question", "channel"),
+))  # fmt: skip
 keeps("crm.Consent", Kept(noun="consents", of=_OF_CUSTOMER, words={"how": NO_TEXT}, plain=("purpose",)))
 keeps("crm.Customer_tags", Kept(noun="tags of the customer", of=_OF_CUSTOMER, by="tags"))
 keeps("crm.Merge", Kept(

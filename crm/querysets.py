@@ -178,6 +178,20 @@ class BulkQuerySet(models.QuerySet):
         return self.all() if sees_everything(user) else self.filter(by=user)
 
 
+class SurveyQuerySet(models.QuerySet):
+    """Answers are read by who may read the ticket they are about; what is about none as other words of the past are."""
+
+    def visible_to(self, user: Any) -> "SurveyQuerySet":
+        if not may_somewhere(user, Permission.READ_WORK):
+            return self.none()
+        tickets = self.model._meta.get_field("ticket").related_model.objects.visible_to(user)
+        seen = Q(ticket__in=tickets.values("pk"))
+        only_public = user.role == Role.MARKETING and not sees_everything(user)
+        if may(user, Permission.READ_WORK) and not only_public:
+            seen |= Q(ticket=None)
+        return self.filter(seen)
+
+
 class PastMessageQuerySet(models.QuerySet):
     """Read by who may read work; marketing reads what was public."""
 

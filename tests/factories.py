@@ -28,6 +28,7 @@ from crm.models import (
     Macro,
     MacroVersion,
     Message,
+    Survey,
     Team,
     Ticket,
     User,
@@ -285,6 +286,16 @@ def make_mention(channel: Channel | None = None, **fields: Any) -> Mention:
             **fields,
         }
     )
+
+
+def make_survey(customer: Customer | None = None, **fields: Any) -> Survey:
+    """An answer to a survey."""
+    return Survey.objects.create(
+        **{
+            "customer": customer or make_customer(), "question": "csat", "score": 4, "at": timezone.now(),
+            "digest": f"answer-{number()}", **fields,
+        }
+    )  # fmt: skip
 
 
 def make_macro(**fields: Any) -> Macro:

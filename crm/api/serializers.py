@@ -13,6 +13,7 @@ from crm.choices import (
     ClockState,
     ConsentPurpose,
     LinkKind,
+    Question,
     Role,
     TicketKind,
     TicketPriority,
@@ -34,13 +35,14 @@ from crm.models import (
     Message,
     Order,
     StatusName,
+    Survey,
     Tag,
     Team,
     Ticket,
     TicketLink,
     User,
 )
-from crm.services import masking, merges, timeline
+from crm.services import masking, merges, surveys, timeline
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
@@ -111,7 +113,7 @@ class EntrySerializer(serializers.Serializer):
     """One entry of a customer's timeline."""
 
     kind = serializers.ChoiceField(choices=timeline.KINDS)
-    id = serializers.IntegerField(help_text="Of the message, ticket, order or imported line.")
+    id = serializers.IntegerField(help_text="Of the message, ticket, order, answer or imported line.")
     at = serializers.DateTimeField()
     channel = serializers.CharField(help_text="Kind of channel; empty for tickets and orders.")
     direction = serializers.CharField()
@@ -123,8 +125,10 @@ class EntrySerializer(serializers.Serializer):
     barred = serializers.BooleanField()
     interaction = serializers.IntegerField(allow_null=True)
     ticket = serializers.IntegerField(allow_null=True)
-    state = serializers.CharField(help_text="Of a message, ticket or order.")
-    amount = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True)
+    state = serializers.CharField(help_text="Of a message, ticket or order; of an answer its question.")
+    amount = serializers.DecimalField(
+        max_digits=12, decimal_places=2, allow_null=True, help_text="Of an order; of an answer its score."
+    )
 
 
 class TimelineSerializer(serializers.Serializer):
@@ -342,6 +346,35 @@ class OrderInput(serializers.Serializer):
 
 class OrdersInput(serializers.Serializer):
     orders = OrderInput(many=True, allow_empty=False, max_length=1000)
+
+
+class SurveyInput(serializers.Serializer):
+    """An answer, about a ticket or a contact (ids) where that is known."""
+
+    question = serializers.ChoiceField(Question.choices)
+    score = serializers.IntegerField(
+        min_value=0, max_value=10, help_text="Satisfaction 1-5, recommendation 0-10, solved 0 or 1."
+    )
+    at = serializers.DateTimeField()
+    comment = serializers.CharField(max_length=surveys.LONGEST, allow_blank=True, default="")
+    channel = serializers.ChoiceField(ChannelKind.choices, allow_blank=True, default="")
+    reference = serializers.CharField(
+        max_length=100, allow_blank=True, default="", help_text="Its id in the system that asked."
+    )
+    ticket = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, allow_null=True)
+    interaction = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, allow_null=True)
+
+
+class SurveysInput(serializers.Serializer):
+    surveys = SurveyInput(many=True, allow_empty=False, max_length=1000)
+
+
+class SurveySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Survey
+        fields = [
+            "id", "customer", "ticket", "interaction", "question", "score", "comment", "channel", "at", "reference", "created_at",
+        ]  # fmt: skip
 
 
 class ConsentInput(serializers.Serializer):

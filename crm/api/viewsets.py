@@ -28,6 +28,7 @@ from crm.models import (
     Merge,
     Message,
     Order,
+    Survey,
     Team,
     Ticket,
     User,
@@ -45,6 +46,7 @@ from crm.services import (
     search,
     slas,
     streams,
+    surveys,
     tickets,
     timeline,
     tokens,
@@ -80,6 +82,18 @@ class CustomerViewSet(ScopedViewSet):
         customers.add_orders([{**one, "customer": customer.pk} for one in given], by=request.user)
         kept = Order.objects.filter(number__in=[one["number"] for one in given]).order_by("at", "pk")
         return Response(serializers.OrderSerializer(kept, many=True).data, status=201)
+
+    @extend_schema(request=serializers.SurveysInput, responses={201: serializers.SurveySerializer(many=True)})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def surveys(self, request: Request, pk: str) -> Response:
+        """Take answers to surveys, known references again as they are now. 409 `other_customer`: not this customer's."""
+        customer = self.find()
+        require_somewhere(request.user, Permission.NOTE)
+        given = self.read_body(serializers.SurveysInput)["surveys"]
+        ids = surveys.take(customer, given, by=request.user)
+        found = Survey.objects.in_bulk(ids)
+        kept = [found[one] for one in ids]
+        return Response(serializers.SurveySerializer(kept, many=True).data, status=201)
 
     @extend_schema(request=serializers.ConsentInput, responses={201: serializers.ConsentSerializer})
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
@@ -175,6 +189,17 @@ class CustomerViewSet(ScopedViewSet):
         other = find_by(self.get_queryset(), str(given["other"]))
         (matches.tell_apart if given["apart"] else matches.ask_again)(customer, other, by=request.user)
         return Response(status=204)
+
+
+class SurveyViewSet(ScopedViewSet):
+    """What customers answered when they were asked."""
+
+    noun = "customers"
+    queryset = Survey.objects.all()
+    serializer_class = serializers.SurveySerializer
+    filterset_class = filters.SurveyFilter
+    ordering_fields = ("id", "at")
+    ordering = "-id"
 
 
 class MergeViewSet(ScopedViewSet):

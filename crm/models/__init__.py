@@ -25,6 +25,7 @@ from crm.models.privacy import (
 from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
+from crm.models.surveys import Survey
 from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
 from crm.models.users import ApiToken, Grant, RightSet, Team, User, Viewing
 
@@ -81,6 +82,7 @@ __all__ = [
     "SlaPolicy",
     "StatusName",
     "Stream",
+    "Survey",
     "Tag",
     "Team",
     "ThreadRef",

@@ -1,4 +1,4 @@
-"""Companies, tickets and past messages from files: understood, matched, decided in the order of the file, written, undone.
+"""Companies, tickets, past messages and answers from files: understood, matched, decided in their order, written, undone.
 
 It speaks as `import_rows` does for customers, so that one pass serves all: a dry run decides the same and writes nothing. What
 a row made or changed stands beside it, column by column; the undo takes away what is still exactly so and used by nobody, puts
@@ -17,20 +17,20 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Model
 from django.utils import timezone
 
-from crm import columns, masks, rows
+from crm import columns, rows
 from crm.choices import Audience, ImportNoun, RowOutcome, TicketStatus
 from crm.columns import BadRowError, RowReader, Said
 from crm.errors import Conflict
-from crm.models import Company, CustomField, PastMessage, Ticket
-from crm.services import import_rows
+from crm.models import Company, CustomField, PastMessage, Survey, Ticket
+from crm.services import import_rows, masking, surveys
 from crm.services.import_rows import MovedError
 from crm.services.import_undo import ERASED, uses
 
 OVER = (TicketStatus.SOLVED.value, TicketStatus.CLOSED.value)
+OF_TICKETS = (ImportNoun.HISTORY, ImportNoun.SURVEYS)  # whose rows may name a ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,17 @@ SPECS = {
         {
             "customer_id": None, "ticket_id": None, "kind": "", "audience": "private", "direction": "inbound", "at": None,
             "title": "", "text": "", "author_name": "", "reference": "", "digest": "",
+        },
+    ),
+    ImportNoun.SURVEYS: Spec(
+        Survey,
+        {
+            "customer_id": "bigint", "ticket_id": "bigint", "question": "text", "score": "int", "comment": "text",
+            "channel": "text", "at": "timestamptz", "reference": "text", "digest": "text",
+        },
+        {
+            "customer_id": None, "ticket_id": None, "question": "", "score": None, "comment": "", "channel": "", "at": None,
+            "reference": "", "digest": "",
         },
     ),
 }  # fmt: skip
@@ -185,6 +196,7 @@ _NAMES = {
     "ticket": "SELECT lower(t.reference), t.id FROM unnest(%s::text[]) n JOIN crm_ticket t ON t.reference <> '' "
     "AND lower(t.reference) = n",
     "digest": "SELECT m.digest, m.id FROM unnest(%s::text[]) n JOIN crm_pastmessage m ON m.digest = n",
+    "answer": "SELECT s.digest, s.id FROM unnest(%s::text[]) n JOIN crm_survey s ON s.digest = n",
 }
 _SAME_TICKET = """
 SELECT t.customer_id, t.subject, t.opened_at, t.id FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[])
@@ -217,7 +229,7 @@ def look_up(steps: list[Step], known: Known, *, lock: bool) -> None:
     if known.noun == ImportNoun.TICKETS:
         _look_up_tickets(good, known)
         import_rows.look_up_tags(good, known)
-    if known.noun == ImportNoun.HISTORY:
+    if known.noun in OF_TICKETS:
         ours = sorted(
             {number - 1000 for step in good if (number := _our_number(step.said.more.get("ticket", "")))}
         )
@@ -248,6 +260,7 @@ def _names_in(good: list[Step], noun: str) -> Iterable[tuple[str, str]]:
             ("ticket", "reference"),
         ),
         ImportNoun.HISTORY: (("ticket", "ticket"),),
+        ImportNoun.SURVEYS: (("ticket", "ticket"),),
     }[ImportNoun(noun)]
     for step in good:
         for kind, target in asked:
@@ -257,6 +270,8 @@ def _names_in(good: list[Step], noun: str) -> Iterable[tuple[str, str]]:
             yield "company", step.said.name
         if noun == ImportNoun.HISTORY:
             yield "digest", _digest(step.said)
+        if noun == ImportNoun.SURVEYS:
+            yield "answer", _answer_digest(step.said)
 
 
 def _our_number(text: str) -> int:
@@ -473,15 +488,33 @@ def _past_message(step: Step, known: Known) -> tuple[int | None, dict[str, Any]]
     audience = Audience.INTERNAL if direction == "note" else Audience.PUBLIC if public else Audience.PRIVATE
     return None, {
         "customer_id": customer, "ticket_id": ticket, "kind": more["channel"], "audience": audience.value,
-        "direction": direction, "at": more["at"], "title": _masked(more.get("title", "")), "text": _masked(more["text"]),
+        "direction": direction, "at": more["at"], "title": masking.masked(more.get("title", "")),
+        "text": masking.masked(more["text"]),
         "author_name": more.get("author"), "reference": more.get("reference"), "digest": digest,
     }  # fmt: skip
 
 
-def _masked(text: str) -> str:
-    """Numbers of cards and accounts are no more shown than in what arrives; of the past no original is kept beside."""
-    kinds = settings.MASK_ON_ARRIVAL
-    return masks.mask(text, kinds).text if kinds and text else text
+def _survey(step: Step, known: Known) -> tuple[int | None, dict[str, Any]]:
+    more, customer = step.said.more, _whose(step, known)
+    if problem := surveys.problem_of(more["question"], more["score"], more["at"]):
+        raise BadRowError(problem)
+    digest = _answer_digest(step.said)
+    found = known.named.setdefault(("answer", digest), [])
+    if found:
+        if found[0] > 0 and found[0] not in known.things:
+            known.things |= current(SPECS[ImportNoun.SURVEYS], [one for one in found if one > 0])
+        return found[0], {}
+    ticket = _named_ticket(more["ticket"], known) if "ticket" in more else None
+    return None, {
+        "customer_id": customer, "ticket_id": ticket, "question": more["question"], "score": more["score"],
+        "comment": masking.masked(more.get("comment", "")), "channel": more.get("channel"), "at": more["at"],
+        "reference": more.get("reference"), "digest": digest,
+    }  # fmt: skip
+
+
+def _answer_digest(said: Said) -> str:
+    whose = sorted(f"{one.kind}:{one.value}" for one in said.known_by) + [str(said.customer or "")]
+    return surveys.digest_of(said.more, whose)
 
 
 def _named_ticket(name: str, known: Known) -> int:
@@ -508,6 +541,7 @@ _DECIDE: dict[str, Callable[[Step, Known], tuple[int | None, dict[str, Any]]]] =
     ImportNoun.COMPANIES.value: _company,
     ImportNoun.TICKETS.value: _ticket,
     ImportNoun.HISTORY.value: _past_message,
+    ImportNoun.SURVEYS.value: _survey,
 }
 
 
@@ -521,8 +555,10 @@ def _say(step: Step, known: Known) -> None:
         )
         if thing["reference"]:
             known.named["ticket", thing["reference"].lower()] = [step.thing]
-    if step.fresh and known.noun == ImportNoun.HISTORY:
-        known.named["digest", thing["digest"]] = [step.thing]
+    if step.fresh and known.noun in OF_TICKETS:
+        known.named["digest" if known.noun == ImportNoun.HISTORY else "answer", thing["digest"]] = [
+            step.thing
+        ]
     said = [
         name.removesuffix("_id").replace("_", " ")
         for name in step.changes
@@ -565,7 +601,7 @@ def _insert(spec: Spec, ids: list[int], known: Known) -> None:
         # It was last moved when it was opened or solved, and its clocks have nothing to replay.
         moved = [known.things[one]["solved_at"] or known.things[one]["opened_at"] for one in ids]
         values |= {"updated_at": ("timestamptz", moved), "clocked_at": ("timestamptz", moved)}
-    if spec.model is PastMessage:
+    if spec.model in (PastMessage, Survey):
         written = rows.insert(spec.table, values, tail="ON CONFLICT (digest) DO NOTHING RETURNING id")
         if len(written) < len(ids):
             raise MovedError

@@ -71,6 +71,12 @@ def keep(inbounds: list[Inbound]) -> None:
     )
 
 
+def masked(text: str) -> str:
+    """Words of the past or of another system, without what is masked on arrival; of these no original is kept beside."""
+    kinds = settings.MASK_ON_ARRIVAL
+    return masks.mask(text, kinds).text if kinds and text else text
+
+
 def shown(raw: bytes | memoryview, most: int | None = None) -> str:
     """An item as it came, to be read by people: masked also where it was never handled; `most` characters of it.
 

@@ -1,4 +1,4 @@
-"""One customer's timeline over all channels: what was said, notes, tickets, orders and the imported past, newest first.
+"""One customer's timeline over all channels: what was said, notes, tickets, orders, surveys and the past, newest first.
 
 Page, API and context card tell the same story: the card (`crm.services.context`) shows the newest words of it, by the same
 rules of who may read what. Of teams that the reader may not see the words are left out, closed teams show nothing at all.
@@ -22,7 +22,7 @@ from crm.choices import ChannelKind
 from crm.errors import InvalidInput
 from crm.models import User
 
-KINDS = ("message", "note", "past", "ticket", "order")
+KINDS = ("message", "note", "past", "ticket", "order", "survey")
 MOST = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = (datetime(9999, 1, 1, tzinfo=UTC), 0, 0)
@@ -54,6 +54,17 @@ SELECT CASE WHEN direction = 'note' THEN 'note' ELSE 'message' END AS kind, at, 
     CASE WHEN barred THEN '' ELSE left(text, 500) END AS text, deleted, barred,
     CASE WHEN barred THEN NULL ELSE contact_id END AS interaction, ticket_id AS ticket, state, NULL::numeric AS amount
 """
+_TICKET_BARRED = """
+    (%(all)s::boolean OR v.id = ANY(%(teams)s::bigint[]) OR (%(own)s::boolean AND t.owner_id = %(user)s::bigint)
+        OR (t.brand_id = ANY(%(brands)s::bigint[]) AND v.visibility IS DISTINCT FROM 'closed')
+        OR (%(by_role)s::boolean AND (v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
+            OR t.owner_id = %(user)s::bigint) AND NOT (%(public)s::boolean AND NOT EXISTS (
+                SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience = 'public')))) IS NOT TRUE
+"""
+_TICKET_HIDDEN = """
+    (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint OR v.id = ANY(%(teams)s::bigint[])
+        OR t.owner_id = %(user)s::bigint) IS NOT TRUE)
+"""
 _SOURCES = {
     "message": f"""
         {_SAID} FROM (
@@ -84,30 +95,37 @@ _SOURCES = {
             AND NOT (%(public)s::boolean AND audience <> 'public') AND (%(any)s::boolean OR kind = ANY(%(channels)s))
             AND at <= %(at)s AND (at, 4, id) < (%(at)s, %(rank)s::int, %(id)s::bigint)
     """,
-    "ticket": """
+    "ticket": f"""
         SELECT 'ticket' AS kind, t.opened_at AS at, 3 AS rank, t.id, '' AS channel, '' AS direction, '' AS by,
             CASE WHEN b.barred THEN '' ELSE t.subject END AS text, false AS deleted, b.barred, NULL::bigint AS interaction,
             t.id AS ticket, t.status AS state, NULL::numeric AS amount
         FROM crm_ticket t LEFT JOIN crm_team v ON v.id = t.team_id CROSS JOIN LATERAL (
-            SELECT (%(all)s::boolean OR v.id = ANY(%(teams)s::bigint[]) OR (%(own)s::boolean AND t.owner_id = %(user)s::bigint)
-            OR (t.brand_id = ANY(%(brands)s::bigint[]) AND v.visibility IS DISTINCT FROM 'closed')
-            OR (%(by_role)s::boolean AND (v.id IS NULL OR v.visibility = 'open' OR v.id = %(team)s::bigint
-                OR t.owner_id = %(user)s::bigint) AND NOT (%(public)s::boolean AND NOT EXISTS (
-                    SELECT 1 FROM crm_interaction p WHERE p.ticket_id = t.id AND p.audience = 'public')))) IS NOT TRUE AS barred
+            SELECT {_TICKET_BARRED} AS barred
         ) b
         WHERE t.customer_id = %(customer)s AND t.status <> 'folded' AND t.opened_at <= %(at)s
             AND (t.opened_at, 3, t.id) < (%(at)s, %(rank)s::int, %(id)s::bigint)
-            AND (v.visibility = 'closed' AND (%(all)s::boolean OR v.id = %(team)s::bigint OR v.id = ANY(%(teams)s::bigint[])
-            OR t.owner_id = %(user)s::bigint) IS NOT TRUE) IS NOT TRUE
-    """,
+            AND {_TICKET_HIDDEN} IS NOT TRUE
+    """,  # noqa: S608 - our own words
     "order": """
         SELECT 'order' AS kind, at, 2 AS rank, id, '' AS channel, '' AS direction, '' AS by, number || ' ' || currency AS text,
             false AS deleted, false AS barred, NULL::bigint AS interaction, NULL::bigint AS ticket, state, amount
         FROM crm_order WHERE customer_id = %(customer)s AND at <= %(at)s
             AND (at, 2, id) < (%(at)s, %(rank)s::int, %(id)s::bigint)
     """,
+    # An answer about a ticket is read by who reads that; another one as other words of the past.
+    "survey": f"""
+        SELECT 'survey' AS kind, s.at, 1 AS rank, s.id, s.channel, 'inbound' AS direction, '' AS by,
+            CASE WHEN b.barred THEN '' ELSE left(s.comment, 500) END AS text, false AS deleted, b.barred,
+            NULL::bigint AS interaction, s.ticket_id AS ticket, s.question AS state, s.score::numeric AS amount
+        FROM crm_survey s LEFT JOIN crm_ticket t ON t.id = s.ticket_id LEFT JOIN crm_team v ON v.id = t.team_id
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN t.id IS NULL THEN NOT %(past)s::boolean OR %(public)s::boolean ELSE {_TICKET_BARRED} END AS barred
+        ) b
+        WHERE s.customer_id = %(customer)s AND s.at <= %(at)s AND (%(any)s::boolean OR s.channel = ANY(%(channels)s))
+            AND (s.at, 1, s.id) < (%(at)s, %(rank)s::int, %(id)s::bigint) AND {_TICKET_HIDDEN} IS NOT TRUE
+    """,  # noqa: S608 - our own words
 }
-_OF_CHANNELS = ("message", "note", "past")
+_OF_CHANNELS = ("message", "note", "past", "survey")
 _NEWEST = "SELECT * FROM ({source}) one ORDER BY at DESC, rank DESC, id DESC LIMIT %(size)s"
 
 _USED = """

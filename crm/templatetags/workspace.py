@@ -13,7 +13,7 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from crm.access import Permission, may_somewhere
-from crm.choices import ChannelKind, MessageState, Role, Verdict
+from crm.choices import SCALES, ChannelKind, MessageState, Question, Role, Verdict
 
 register = template.Library()
 
@@ -359,6 +359,15 @@ def contact_words(line: dict[str, Any]) -> str:
     noun = CONTACT_NOUNS.get(line.get("channel", ""), "Post")
     ours = {"outbound": ", our answer", "note": ", note"}.get(line.get("direction", ""), "")
     return noun + ours
+
+
+@register.filter
+def answered(question: str, score: Any) -> str:
+    """An answer to a survey in words: `Satisfaction 4 of 5`, `Was it solved: yes`."""
+    label = Question(question).label
+    if question == Question.SOLVED:
+        return f"{label}: {'yes' if score else 'no'}"
+    return f"{label} {int(score)} of {SCALES[question][1]}"
 
 
 @register.simple_tag

@@ -14,7 +14,13 @@ from crm.views.merges import same_person
 TICKETS_SHOWN = 50
 IDENTITIES_SHOWN = 50
 COMPANIES_OFFERED = 500
-KIND_LABELS = {"note": "Notes", "ticket": "Tickets", "order": "Orders", "past": "Imported"}
+KIND_LABELS = {
+    "note": "Notes",
+    "ticket": "Tickets",
+    "order": "Orders",
+    "survey": "Surveys",
+    "past": "Imported",
+}
 _START = {"from": None}  # another choice begins at the newest
 
 

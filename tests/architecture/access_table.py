@@ -54,6 +54,7 @@ def page(method: str, path: str, own: str, foreign: str = "", **body: object) ->
 
 
 ANGRY = {"column": "priority", "op": "any_of", "value": ["urgent"]}
+ANSWERS = [{"question": "csat", "score": 5, "at": "2026-01-01T00:00:00Z"}]
 ORDERS = [{"number": "A-1", "at": "2026-01-01T00:00:00Z", "amount": "9.90"}]
 
 REST = [
@@ -61,6 +62,10 @@ REST = [
     api("GET", "customers/{customer}/", EVERYBODY, EVERYBODY),
     api("POST", "customers/{customer}/orders/", "201:ASGMC 403:U", "201:ASGMC 403:U", orders=ORDERS),
     api("POST", "customers/{customer}/consents/", "201:ASGMC 403:U", "201:ASGMC 403:U", purpose="survey", given=True),
+    api("POST", "customers/{customer}/surveys/", "201:ASGMC 403:U", "201:ASGMC 403:U", surveys=ANSWERS),
+    api("GET", "surveys/", EVERYBODY, scope="customers:read"),
+    # An answer about a ticket of that team.
+    api("GET", "surveys/{survey}/", EVERYBODY, SEES_ALL, scope="customers:read"),
     api("PATCH", "identities/{identity}/", "200:ASGMC 403:U", "200:ASGMC 403:U", trust="verified"),
     api("GET", "companies/", EVERYBODY),
     api("POST", "companies/", "201:ASGMC 403:U", name="Acme"),

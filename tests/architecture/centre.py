@@ -181,6 +181,7 @@ def _around(ticket: Ticket, interaction: Interaction) -> dict[str, object]:
         "sibling": sibling.pk,
         "linked": linked.pk,
         "merged": merged.pk,
+        "survey": make.make_survey(ticket.customer, ticket=ticket).pk,
         "item": tickets.add_to_checklist(ticket, text="Look it up", by=by).pk,
         "later": make.make_message(interaction, text=message.text).pk,
     }

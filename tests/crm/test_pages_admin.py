@@ -142,8 +142,8 @@ def test_each_change_of_configuration_is_a_line_of_the_history_without_secrets(c
     assert (line.actor, line.data["model"], line.data["row"]) == (admin, "channel", channel.pk)
     assert line.data["fields"]["is_active"] == [True, False] and line.data["fields"]["name"] is None
     assert "quite-a-secret" not in str(line.data)
-    client.post("/admin/crm/team/add/", {"name": "Night", "slug": "night", "visibility": "open"})
-    assert Activity.objects.get(verb="config.added").data["fields"]["visibility"][1] == "open"
+    client.post("/admin/crm/team/add/", {"name": "Night", "slug": "night", "visibility": "closed"})
+    assert Activity.objects.get(verb="config.added").data["fields"]["visibility"][1] == "closed"
     team = Team.objects.get(slug="night")
     client.post(f"/admin/crm/team/{team.pk}/delete/", {"post": "yes"})
     assert Activity.objects.get(verb="config.deleted").data == {"model": "team", "row": team.pk}
