@@ -115,10 +115,10 @@ def _differences(form: Any) -> dict[str, Any]:
 def _tell(act: str, request: HttpRequest, obj: Any, said: list | None = None) -> None:
     fields = getattr(request, "said_of_fields", None)
     others = [how["name"] for one in said or () for how in one.values() if how.get("name")]
-    activities.record(
-        f"config.{act}", by=request.user, model=obj._meta.model_name, row=obj.pk,
-        **({"fields": fields} if fields else {}), **({"beside": sorted(set(others))} if others else {}),
-    )  # fmt: skip
+    told: dict[str, Any] = {"fields": fields} if fields else {}
+    if others:
+        told["beside"] = sorted(set(others))
+    activities.record(f"config.{act}", by=request.user, model=obj._meta.model_name, row=obj.pk, **told)
 
 
 class LabelledRows(forms.BaseInlineFormSet):
