@@ -30,6 +30,7 @@ from crm.models import (
     Code,
     CustomField,
     Holiday,
+    PauseReason,
     RetentionPolicy,
     SlaPolicy,
     StatusName,
@@ -576,6 +577,15 @@ class StatusNameAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
 
     list_display = ("name", "status", "place", "retired")
     list_filter = ("status", "retired")
+    search_fields = ("name",)
+
+
+@admin.register(PauseReason)
+class PauseReasonAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+    """For what the clock of a solution may stand still. Once there is one, no other words pause a clock."""
+
+    list_display = ("name", "place", "retired")
+    list_filter = ("retired",)
     search_fields = ("name",)
 
 

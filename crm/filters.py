@@ -46,6 +46,7 @@ from crm.models import (
     Interaction,
     Merge,
     Message,
+    PauseReason,
     Survey,
     Team,
     Ticket,
@@ -342,6 +343,16 @@ class TicketFilter(FilterSet):
     def by_open(self, queryset: QuerySet, name: str, wanted: bool) -> QuerySet:
         over = [TicketStatus.SOLVED, TicketStatus.CLOSED, TicketStatus.FOLDED]
         return queryset.exclude(status__in=over) if wanted else queryset.filter(status__in=over)
+
+
+class PauseReasonFilter(FilterSet):
+    """Causes of pauses."""
+
+    retired = YesNoFilter()
+
+    class Meta:
+        model = PauseReason
+        fields: list[str] = []
 
 
 class SurveyFilter(FilterSet):

@@ -96,7 +96,7 @@ def seal() -> None:
 
 @shared_task
 def merge_sure() -> None:
-    """Merge new customers who are surely known already; does nothing unless the owner set AUTO_MERGE_PERCENT."""
+    """Merge new customers who are surely known already; does nothing unless the owner said from which certainty on."""
     matches.settle_new()
 
 

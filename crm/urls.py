@@ -34,6 +34,7 @@ pages = [
     path("customers/", lists.CustomerList.as_view(), name="customers"),
     path("customers/<int:pk>/", customers.CustomerDetail.as_view(), name="customer"),
     path("customers/<int:pk>/merge/", merges.CustomerMerge.as_view(), name="customer-merge"),
+    path("merging/", merges.Merging.as_view(), name="merging"),
     path("merges/<int:pk>/undo/", merges.Undo.as_view(), name="merge-undo"),
     path("customers/<int:pk>/privacy/", privacy.CustomerPrivacy.as_view(), name="customer-privacy"),
     path("customers/<int:pk>/card/", customers.CustomerCard.as_view(), name="customer-card"),

@@ -34,6 +34,7 @@ from crm.models import (
     Merge,
     Message,
     Order,
+    PauseReason,
     StatusName,
     Survey,
     Tag,
@@ -348,6 +349,10 @@ class OrdersInput(serializers.Serializer):
     orders = OrderInput(many=True, allow_empty=False, max_length=1000)
 
 
+class MergingSerializer(serializers.Serializer):
+    percent = serializers.IntegerField(min_value=0, max_value=100, help_text="0: never; else 50 to 100.")
+
+
 class SurveyInput(serializers.Serializer):
     """An answer, about a ticket or a contact (ids) where that is known."""
 
@@ -466,7 +471,16 @@ class SolvedSerializer(serializers.Serializer):
 
 
 class PauseInput(serializers.Serializer):
-    reason = serializers.CharField(max_length=200)
+    reason = serializers.CharField(
+        max_length=200, help_text="One of `pause-reasons`, if the house keeps such a list."
+    )
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class PauseReasonSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = PauseReason
+        fields = ["id", "name", "place", "retired"]
 
 
 class FollowInput(serializers.Serializer):

@@ -23,6 +23,7 @@ router.register("interactions", viewsets.InteractionViewSet, "api-interaction")
 router.register("messages", viewsets.MessageViewSet, "api-message")
 router.register("tickets", viewsets.TicketViewSet, "api-ticket")
 router.register("codes", codes.CodeViewSet, "api-code")
+router.register("pause-reasons", viewsets.PauseReasonViewSet, "api-pause-reason")
 router.register("channels", viewsets.ChannelViewSet, "api-channel")
 router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
 router.register("macros", macros.MacroViewSet, "api-macro")
@@ -47,6 +48,7 @@ urlpatterns = [
     path(
         "customers/<int:pk>/restricted/", privacy.CustomerRestricted.as_view(), name="api-customer-restricted"
     ),
+    path("merging/", viewsets.Merging.as_view(), name="api-merging"),
     path("messages/<int:pk>/reveal/", privacy.MessageReveal.as_view(), name="api-message-reveal"),
     path("customers/<int:pk>/holds/", privacy.CustomerHolds.as_view(), name="api-customer-holds"),
     path("schema/", SchemaView.as_view(), name="api-schema"),

@@ -28,6 +28,7 @@ from crm.models import (
     Merge,
     Message,
     Order,
+    PauseReason,
     Survey,
     Team,
     Ticket,
@@ -219,6 +220,29 @@ class MergeViewSet(ScopedViewSet):
         require(request.user, Permission.MERGE)
         merges.undo(step, by=request.user)
         return self.shown(self.find())
+
+
+class Merging(Door):
+    """From which certainty on new customers are merged by themselves."""
+
+    noun = "customers"
+
+    @extend_schema(operation_id="merging", responses=serializers.MergingSerializer)
+    def get(self, request: Request) -> Response:
+        """As it is: percent, 0 for never."""
+        require(request.user, Permission.READ_CUSTOMERS)
+        return Response({"percent": matches.threshold()})
+
+    @extend_schema(
+        operation_id="merging_set",
+        request=serializers.MergingSerializer,
+        responses=serializers.MergingSerializer,
+    )
+    def put(self, request: Request) -> Response:
+        """Say from which certainty on; it counts for who comes from now on."""
+        require(request.user, Permission.CONFIGURE)
+        percent = self.read_body(serializers.MergingSerializer)["percent"]
+        return Response({"percent": matches.set_threshold(percent, by=request.user)})
 
 
 class IdentityViewSet(ScopedViewSet):
@@ -440,7 +464,7 @@ class TicketViewSet(ScopedViewSet):
     def pause(self, request: Request, pk: str) -> Response:
         """Stop the clock of the solution for a stated cause."""
         ticket = self._workable()
-        tickets.pause(ticket, reason=self.read_body(serializers.PauseInput)["reason"], by=request.user)
+        tickets.pause(ticket, by=request.user, **self.read_body(serializers.PauseInput))
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})
@@ -488,6 +512,20 @@ class TicketViewSet(ScopedViewSet):
         other = find(Ticket.objects.visible_to(self.request.user), pk=self.read_body(body)["other"])
         require(self.request.user, Permission.CLOSE, other)
         return other
+
+
+class PauseReasonViewSet(ScopedViewSet):
+    """For what the clock of a solution may stand still; kept in the administration."""
+
+    noun = "tickets"
+    queryset = PauseReason.objects.all()
+    serializer_class = serializers.PauseReasonSerializer
+    filterset_class = filters.PauseReasonFilter
+    ordering_fields = ("id", "place")
+    ordering = "place"
+
+    def scoped(self) -> QuerySet:
+        return for_workers(self.queryset, self.request.user)
 
 
 class ChannelViewSet(ScopedViewSet):

@@ -10,7 +10,7 @@ from crm.models.idempotency import IdempotencyKey
 from crm.models.imports import Export, Import, ImportMade, ImportRow
 from crm.models.interactions import Interaction, ThreadRef
 from crm.models.macros import Macro, MacroUse, MacroVersion
-from crm.models.merges import Apart, Merge, MovedRow
+from crm.models.merges import Apart, Merge, MergeRule, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
 from crm.models.privacy import (
@@ -26,7 +26,16 @@ from crm.models.saved import Bulk, BulkRow, SavedView
 from crm.models.slas import BusinessCalendar, Holiday, SlaPolicy, TicketClock
 from crm.models.streams import LiveEvent, Stream
 from crm.models.surveys import Survey
-from crm.models.tickets import Activity, AuditHead, ChecklistItem, StatusName, Ticket, TicketLink, TicketMerge
+from crm.models.tickets import (
+    Activity,
+    AuditHead,
+    ChecklistItem,
+    PauseReason,
+    StatusName,
+    Ticket,
+    TicketLink,
+    TicketMerge,
+)
 from crm.models.users import ApiToken, Grant, RightSet, Team, User, Viewing
 
 __all__ = [
@@ -65,6 +74,7 @@ __all__ = [
     "MacroUse",
     "MacroVersion",
     "Merge",
+    "MergeRule",
     "Message",
     "MovedRow",
     "NameWord",
@@ -76,6 +86,7 @@ __all__ = [
     "RightSet",
     "RetentionPolicy",
     "PastMessage",
+    "PauseReason",
     "Verification",
     "Viewing",
     "SavedView",

@@ -51,6 +51,23 @@ class Apart(models.Model):
         constraints = [models.UniqueConstraint(fields=["one", "other"], name="apart_once")]
 
 
+class MergeRule(models.Model):
+    """From which certainty on new customers are merged into known ones by themselves: one row, once the owner has said so."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    percent = models.PositiveSmallIntegerField(help_text="0: never.")
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="merge_rule_one"),
+            models.CheckConstraint(
+                condition=Q(percent=0) | Q(percent__range=(50, 100)), name="merge_rule_percent"
+            ),
+        ]
+
+
 class MovedRow(models.Model):
     """A row that belonged to the merged customer, by its table and id."""
 

@@ -128,6 +128,20 @@ class StatusName(models.Model):
         return self.name
 
 
+class PauseReason(models.Model):
+    """A cause for which the clock of the solution may stand still. Once there is one, no other words pause a clock."""
+
+    name = models.CharField(max_length=60, unique=True)
+    place = models.PositiveSmallIntegerField(default=100)
+    retired = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["place", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class TicketLink(models.Model):
     """Two tickets that belong together; `kind` reads from `ticket` to `other`."""
 

@@ -15,13 +15,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from crm import rows
+from crm.access import Permission, require
 from crm.choices import ChannelKind
-from crm.errors import Conflict
+from crm.errors import Conflict, InvalidInput
 from crm.matching import Person, Population, Reason, Role, people
 from crm.matching.nicknames import also_called
-from crm.models import Activity, Apart, Customer, Identity, Merge, User
-from crm.services import merges
+from crm.models import Activity, Apart, Customer, Identity, Merge, MergeRule, User
+from crm.services import activities, merges
 
+LEAST = 50  # percent: no coin is tossed about people
 LIKELY = 0.2  # chance from which on a person is asked
 MOST = 8  # suggestions shown
 _EACH = 50  # candidates that each way may bring
@@ -118,11 +120,39 @@ def _record(verb: str, customer: Customer, other: Customer, by: User) -> None:
     )
 
 
+def threshold() -> int:
+    """From which certainty (percent) on new customers are merged by themselves; 0: never, as long as nobody said otherwise.
+
+    What was said here goes before AUTO_MERGE_PERCENT, the beginning of a new house.
+    """
+    said = MergeRule.objects.values_list("percent", flat=True).first()
+    return settings.AUTO_MERGE_PERCENT if said is None else said
+
+
+def set_threshold(percent: int, *, by: User) -> int:
+    """Say from which certainty on; 0 for never, else LEAST to 100. Who did, and what it was, stands in the history."""
+    require(by, Permission.CONFIGURE)
+    if percent != 0 and not LEAST <= percent <= 100:
+        raise InvalidInput("From which certainty on?", errors={"percent": f"is 0 (never), or {LEAST} to 100"})
+    with transaction.atomic(), rows.serialised("earshot.merge_rule"):
+        before = threshold()
+        if percent != before:
+            MergeRule.objects.update_or_create(
+                defaults={"percent": percent, "by": by, "at": timezone.now()}, pk=1
+            )
+            activities.record("merging.changed", by=by, percent=[before, percent])
+    return percent
+
+
 def settle(customer: Customer) -> Merge | None:
-    """Merge a customer with the one suggestion that is surer than AUTO_MERGE_PERCENT; 0, the default, never merges."""
-    if not settings.AUTO_MERGE_PERCENT:
+    """Merge a customer with the one suggestion that is as sure as the owner wants it (`threshold`)."""
+    return _settle(customer, threshold())
+
+
+def _settle(customer: Customer, percent: int) -> Merge | None:
+    if not percent:
         return None
-    sure = [one for one in suggestions(customer) if one.score * 100 >= settings.AUTO_MERGE_PERCENT]
+    sure = [one for one in suggestions(customer) if one.score * 100 >= percent]
     if len(sure) != 1:
         return None  # of two candidates at most one is right: a person decides
     older, younger = sorted((customer, sure[0].customer), key=lambda one: one.pk)
@@ -131,7 +161,8 @@ def settle(customer: Customer) -> Merge | None:
 
 def settle_new(limit: int = 200) -> int:
     """Settle those who came in the last hour, newest first; returns how many were merged. Can be run twice."""
-    if not settings.AUTO_MERGE_PERCENT:
+    percent = threshold()
+    if not percent:
         return 0
     new = Customer.objects.filter(created_at__gt=timezone.now() - _NEW, merged_into=None).order_by(
         "-created_at", "-pk"
@@ -139,7 +170,7 @@ def settle_new(limit: int = 200) -> int:
     merged = 0
     for customer in new[:limit]:
         try:
-            merged += settle(customer) is not None
+            merged += _settle(customer, percent) is not None
         except Conflict:
             continue  # somebody was faster
     return merged

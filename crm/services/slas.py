@@ -50,7 +50,7 @@ SELECT ticket_id, at, what, cause FROM (
     FROM crm_activity a WHERE a.ticket_id = ANY(%(ids)s) AND a.verb = 'ticket.edited' AND a.data->'fields' ? 'status'
     UNION ALL
     SELECT a.ticket_id, a.at, CASE a.verb WHEN 'ticket.paused' THEN 'waiting' ELSE 'working' END,
-        coalesce(a.data->>'reason', 'went on'), a.id
+        coalesce(nullif(concat_ws(': ', a.data->>'reason', nullif(a.data->>'note', '')), ''), 'went on'), a.id
     FROM crm_activity a WHERE a.ticket_id = ANY(%(ids)s) AND a.verb IN ('ticket.paused', 'ticket.resumed')
     UNION ALL
     SELECT a.ticket_id, a.at, CASE a.verb WHEN 'interaction.closed' THEN 'solved' ELSE 'working' END,

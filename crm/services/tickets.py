@@ -18,6 +18,7 @@ from crm.models import (
     Customer,
     CustomField,
     Message,
+    PauseReason,
     StatusName,
     Tag,
     Ticket,
@@ -210,11 +211,17 @@ def open_by_hand(customer: Customer, *, brand: Brand, subject: str, by: User, **
     return ticket
 
 
-def pause(ticket: Ticket, *, reason: str, by: User) -> None:
-    """Stop the clock of the solution for a stated cause; the promise of an answer runs on."""
-    if not reason.strip():
+def pause(ticket: Ticket, *, reason: str, note: str = "", by: User) -> None:
+    """Stop the clock of the solution for a cause of the house's list, if it keeps one; the promise of an answer runs on."""
+    reason, note = reason.strip()[:200], note.strip()[:200]
+    if not reason:
         raise InvalidInput("A pause needs a reason.", errors={"reason": "is empty"})
-    _touch(ticket, "ticket.paused", by, reason=reason.strip()[:200])
+    listed = [one.name for one in PauseReason.objects.filter(retired=False)]
+    if listed and reason not in listed:
+        raise InvalidInput(
+            "That is none of our causes.", errors={"reason": f"is one of {', '.join(listed)}"[:500]}
+        )
+    _touch(ticket, "ticket.paused", by, reason=reason, note=note)
 
 
 def resume(ticket: Ticket, *, by: User) -> None:

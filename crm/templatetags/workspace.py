@@ -73,7 +73,7 @@ TASKS = {
     "People": ("User", "Team", "Agent", "Skill"),
     "Channels": ("Brand", "Channel"),
     "Routing": ("Queue", "PresenceReason"),
-    "Targets": ("SlaPolicy", "BusinessCalendar", "Holiday"),
+    "Targets": ("SlaPolicy", "BusinessCalendar", "Holiday", "PauseReason"),
     "Answering": ("Code", "StatusName"),
 }
 LINK = re.compile(r"https?://[^\s<>\"'\x00-\x1f]{1,2000}")

@@ -7,9 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from crm.access import Permission, find, may
-from crm.models import Customer, Merge, User
+from crm.errors import InvalidInput
+from crm.models import Customer, Merge, MergeRule, User
 from crm.services import matches, merges
-from crm.views.base import BIGGEST_ID, Act, Page
+from crm.views.base import BIGGEST_ID, Act, Page, page_of
 
 MERGES_SHOWN = 20
 LABELS = {"vip": "VIP", "public_figure": "Public figure"}
@@ -69,6 +70,42 @@ class Undo(Act):
         merges.undo(step, by=request.user)
         messages.success(request, f"{_name(step.merged)} is a customer of its own again.")
         return redirect("customer", pk=step.survivor_id)
+
+
+class Merging(Page):
+    """`/merging/`: from which certainty on customers are merged by themselves, and which were."""
+
+    permission = Permission.READ_CUSTOMERS
+    template = "crm/merging.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        own = (
+            Merge.objects.visible_to(request.user)
+            .filter(by=None)
+            .select_related("survivor", "merged", "undone_by")
+        )
+        page = page_of(request, own)
+        return {
+            "percent": matches.threshold(),
+            "rule": MergeRule.objects.select_related("by").first(),
+            "least": matches.LEAST,
+            "can_set": may(request.user, Permission.CONFIGURE),
+            "can_merge": may(request.user, Permission.MERGE),
+            "merges": page.rows,
+            **page.addresses(),
+        }
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        said = request.POST.get("percent", "")
+        try:
+            known = said.isascii() and said.isdecimal() and len(said) < 4
+            percent = matches.set_threshold(int(said) if known else -1, by=request.user)
+        except InvalidInput as error:
+            messages.error(request, f"{error.detail} It is 0 (never), or {matches.LEAST} to 100.")
+        else:
+            said = f"from {percent} percent on" if percent else "never"
+            messages.success(request, f"New customers are merged by themselves {said}.")
+        return redirect("merging")
 
 
 def _pair(user: User, pk: int, other: str) -> tuple[Customer, Customer]:

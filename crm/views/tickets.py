@@ -7,7 +7,17 @@ from django.http import HttpRequest
 
 from crm.access import Permission, find, may, outside_closed
 from crm.choices import TICKET_MOVES, LinkKind, Role, TicketKind, TicketPriority, TicketStatus
-from crm.models import Activity, Interaction, Message, StatusName, Team, Ticket, TicketMerge, User
+from crm.models import (
+    Activity,
+    Interaction,
+    Message,
+    PauseReason,
+    StatusName,
+    Team,
+    Ticket,
+    TicketMerge,
+    User,
+)
 from crm.services import slas, tickets
 from crm.views.base import Page, panels_of
 
@@ -61,6 +71,7 @@ def _work(ticket: Ticket, user: User) -> dict[str, Any]:
         "moves": [(value, label) for value, label in TicketStatus.choices if value in moves],
         "names": StatusName.objects.filter(retired=False, status__in=moves),
         "paused": _last_pause(ticket),
+        "pause_reasons": PauseReason.objects.filter(retired=False),
         "caused": tickets.caused_by(ticket, user=user).select_related("customer")[:SIBLINGS_SHOWN],
         "caused_open": tickets.caused_by(ticket, user=user)
         .exclude(status__in=[*tickets.OVER, TicketStatus.FOLDED])

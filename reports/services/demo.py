@@ -34,6 +34,7 @@ from crm.models import (
     Interaction,
     Macro,
     Message,
+    PauseReason,
     SlaPolicy,
     StatusName,
     Team,
@@ -136,6 +137,8 @@ def _promises() -> None:
         )
     ):
         StatusName.objects.get_or_create(name=name, defaults={"status": status, "place": place})
+    for place, name in enumerate(("A supplier is asked", "A spare part is ordered", "Waiting for a date")):
+        PauseReason.objects.get_or_create(name=name, defaults={"place": place})
 
 
 def _person(one: dict, teams: dict[str, Team], skills: dict[str, Skill]) -> User:

@@ -16,6 +16,7 @@ from crm.models import (
     Interaction,
     LegalHold,
     Notice,
+    PauseReason,
     RetentionPolicy,
     RightSet,
     Tag,
@@ -88,6 +89,7 @@ def _shared() -> dict[str, object]:
         "tag": Tag.objects.create(slug=f"t-{make.number()}", name="Loyal").pk,
         "field": CustomField.objects.create(noun="customer", slug="size", label="Size", kind="number").pk,
         "double": make.make_customer().pk,
+        "pause_reason": PauseReason.objects.create(name="A spare part", retired=True).pk,
         "policy": RetentionPolicy.objects.create(kind="messages", days=90).pk,
         "hold": LegalHold.objects.create(
             customer=make.make_customer(), reason="a law suit", by=make.make_user()

@@ -493,10 +493,36 @@ def test_nobody_is_merged_by_himself_unless_the_owner_said_from_when_on(settings
         factories.make_identity(one, kind=ChannelKind.X, value=f"x{number}", claims=claims)
     assert settings.AUTO_MERGE_PERCENT == 0
     assert matches.settle_new() == 0
-    settings.AUTO_MERGE_PERCENT = 99
+    settings.AUTO_MERGE_PERCENT = 99  # how a new house begins
+    admin = factories.make_user(Role.ADMINISTRATOR)
+    matches.set_threshold(0, by=admin)
+    assert (matches.threshold(), matches.settle_new()) == (0, 0)
+    matches.set_threshold(99, by=admin)
     assert matches.settle_new() == 1
     step = Merge.objects.get()
     assert step.by is None and step.score >= 0.99 and step.survivor_id < step.merged_id
+
+
+def test_the_owner_sets_on_a_page_and_over_rest_from_when_on_and_that_stands_in_the_history(agent, client):
+    admin = factories.make_user(Role.ADMINISTRATOR)
+    client.force_login(admin)
+    assert "never" in client.get("/merging/").content.decode()
+    client.post("/merging/", {"percent": "97"})
+    assert client.get("/api/v1/merging/").json() == {"percent": 97}
+    for wrong in ("49", "101", "-1", "", "x", "97.5", "9" * 400, "\x00"):
+        assert (
+            "It is 0 (never), or 50 to 100"
+            in client.post("/merging/", {"percent": wrong}, follow=True).content.decode()
+        )
+    for number, status in ((49, 400), (101, 400), (99, 200), (99, 200), (0, 200)):
+        said = client.put("/api/v1/merging/", {"percent": number}, content_type="application/json")
+        assert said.status_code == status, number
+    client.force_login(agent)
+    assert client.post("/merging/", {"percent": "60"}).status_code == 403
+    assert client.put("/api/v1/merging/", {"percent": 60}, content_type="application/json").status_code == 403
+    lines = Activity.objects.filter(verb="merging.changed").order_by("pk")
+    assert [one.data["percent"] for one in lines] == [[0, 97], [97, 99], [99, 0]]
+    assert {one.actor for one in lines} == {admin}
 
 
 # --- The doors

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from crm.choices import TicketStatus
 from crm.errors import Conflict, InvalidInput
-from crm.models import Activity, Interaction, LiveEvent, StatusName, Ticket
-from crm.services import interactions, tickets
+from crm.models import Activity, Interaction, LiveEvent, PauseReason, StatusName, Ticket
+from crm.services import interactions, slas, tickets
 from reports.services import reconciliation
 from routing.models import WorkItem
 from socialcare.models import Mention
@@ -277,6 +277,26 @@ def test_a_name_of_our_own_is_given_and_taken_away_again(agent, client):
     assert (named["status"], named["status_name"]) == ("waiting_on_us", "With the workshop")
     plain = client.patch(address, {"status_name": ""}, "application/json").json()
     assert (plain["status"], plain["status_name"]) == ("waiting_on_us", None)
+
+
+def test_once_the_house_keeps_a_list_of_causes_only_these_pause_a_clock(agent, client):
+    one = make.make_interaction()
+    client.force_login(agent)
+    path = f"/api/v1/tickets/{one.ticket_id}/pause/"
+    PauseReason.objects.create(name="A spare part", place=2)
+    PauseReason.objects.create(name="A supplier", place=1)
+    PauseReason.objects.create(name="Of former days", retired=True)
+    listed = client.get("/api/v1/pause-reasons/?retired=false").json()["results"]
+    assert [one["name"] for one in listed] == ["A supplier", "A spare part"]
+    for refused in ("tired", "Of former days", "", " "):
+        said = client.post(path, {"reason": refused}, content_type="application/json")
+        assert said.status_code == 400 and "reason" in said.json()["errors"]
+    body = {"reason": "A supplier", "note": "until they ring back"}
+    assert client.post(path, body, content_type="application/json").status_code == 204
+    page = client.get(f"/tickets/{one.ticket_id}/").content.decode()
+    assert "A supplier" in page and "until they ring back" in page
+    slas.refresh()
+    assert Activity.objects.get(verb="ticket.paused").data == body
 
 
 def test_the_page_says_that_it_is_paused_and_why_and_what_changed(agent, client):

@@ -36,12 +36,13 @@ PAGES = {
                "/bulks/", "/handover/"],
     "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
                    "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router",
-                   "/macros/", "/macros/new/", "/notices/", "/bulks/", "/privacy/"],
+                   "/macros/", "/macros/new/", "/notices/", "/bulks/", "/privacy/", "/merging/"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/", "/privacy/"],
-    "admin": ["/boards/floor/", "/privacy/", "/deliveries/", "/imports/", "/exports/", "/companies/", "/admin/",
-              "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/", "/scoring/", "/admin/routing/queue/add/"],
+    "admin": ["/boards/floor/", "/privacy/", "/merging/", "/people/", "/rights/", "/rights/new/", "/deliveries/", "/imports/",
+              "/exports/", "/companies/", "/admin/", "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/",
+              "/scoring/", "/admin/routing/queue/add/"],
 }  # fmt: skip
 
 

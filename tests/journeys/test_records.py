@@ -138,9 +138,10 @@ def test_two_records_of_one_person_are_compared_merged_parted_and_told_apart(hou
     page.wait_for_url(re.compile(r"/tickets/\d+/"))
 
     # Its clock is paused for a cause and runs on; its owner and type are set.
-    page.get_by_label("Cause of the pause").fill("The carrier is asked")
-    page.get_by_label("Cause of the pause").press("Enter")
-    expect(page.get_by_text("is paused: The carrier is asked")).to_be_visible()
+    page.get_by_label("Cause of the pause").select_option("A supplier is asked")
+    page.get_by_label("More about the pause").fill("the carrier, by phone")
+    page.get_by_label("More about the pause").press("Enter")
+    expect(page.get_by_text("is paused: A supplier is asked (the carrier, by phone)")).to_be_visible()
     page.get_by_test_id("resume").click()
     expect(page.get_by_test_id("resume")).to_have_count(0)
     page.get_by_test_id("edit-ticket").locator("summary").click()
