@@ -233,7 +233,7 @@ keeps("admin.LogEntry", Kept(
 keeps("crm.Verification", Kept(noun="verifications", of=_OF_CUSTOMER, plain=("how",)))
 keeps(
     "crm.RestrictedValue",
-    Kept(noun="restricted fields", of=_OF_CUSTOMER, goes=True, words={"value": NO_TEXT}),
+    Kept(noun="restricted fields", of=f"{_OF_CUSTOMER} OR {_OF_TICKET}", goes=True, words={"value": NO_TEXT}),
 )
 keeps("crm.LegalHold", Kept(
     noun="legal holds", of=_OF_CUSTOMER, words={"reason": NO_TEXT},

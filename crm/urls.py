@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from crm.api.base import NotHere
 from crm.views import (
     bulks,
+    companies,
     customers,
     deliveries,
     exports,
@@ -39,6 +40,9 @@ pages = [
     path("customers/<int:pk>/privacy/", privacy.CustomerPrivacy.as_view(), name="customer-privacy"),
     path("customers/<int:pk>/card/", customers.CustomerCard.as_view(), name="customer-card"),
     path("companies/", lists.CompanyList.as_view(), name="companies"),
+    path("companies/<int:pk>/", companies.CompanyDetail.as_view(), name="company"),
+    path("companies/<int:pk>/restricted/", privacy.CompanyRestricted.as_view(), name="company-restricted"),
+    path("tickets/<int:pk>/restricted/", privacy.TicketRestricted.as_view(), name="ticket-restricted"),
     path("tickets/", lists.TicketList.as_view(), name="tickets"),
     path("tickets/<int:pk>/", tickets.TicketDetail.as_view(), name="ticket"),
     path("interactions/<int:pk>/", interactions.InteractionDetail.as_view(), name="interaction"),

@@ -13,7 +13,18 @@ from crm.api.base import Door, ScopedViewSet
 from crm.api.serializers import Edit
 from crm.choices import ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
 from crm.filters import IdFilter
-from crm.models import Brand, Customer, Erasure, Export, LegalHold, Message, RetentionPolicy, Verification
+from crm.models import (
+    Brand,
+    Company,
+    Customer,
+    Erasure,
+    Export,
+    LegalHold,
+    Message,
+    RetentionPolicy,
+    Ticket,
+    Verification,
+)
 from crm.services import disclosure, erasures, holds, masking, person_export, retention
 
 
@@ -227,6 +238,57 @@ class CustomerRestricted(_OfCustomer):
         require(request.user, Permission.SEE_RESTRICTED)
         given = self.read_body(RestrictedInput)["fields"]
         return Response({"fields": disclosure.write(self.customer(request, pk), given, by=request.user)})
+
+
+class TicketRestricted(Door):
+    """Restricted fields of a ticket."""
+
+    noun = "tickets"
+
+    @extend_schema(operation_id="tickets_restricted", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> Response:
+        """Restricted fields by slug, once the customer is verified; each reading stands in the history. 409 `verify_first`."""
+        ticket = self._ticket(request, pk)
+        return Response({"fields": disclosure.read(ticket, by=request.user)})
+
+    @extend_schema(
+        operation_id="tickets_restricted_write", request=RestrictedInput, responses=OpenApiTypes.OBJECT
+    )
+    def put(self, request: Request, pk: int) -> Response:
+        """Set restricted fields by slug; what is not named stays. 409 `verify_first`."""
+        ticket = self._ticket(request, pk)
+        require(request.user, Permission.CLOSE, ticket)
+        given = self.read_body(RestrictedInput)["fields"]
+        return Response({"fields": disclosure.write(ticket, given, by=request.user)})
+
+    def _ticket(self, request: Request, pk: int) -> Ticket:
+        ticket = find(Ticket.objects.visible_to(request.user).select_related("customer"), pk=pk)
+        require(request.user, Permission.SEE_RESTRICTED)
+        return ticket
+
+
+class CompanyRestricted(Door):
+    """Restricted fields of a company."""
+
+    noun = "companies"
+
+    @extend_schema(operation_id="companies_restricted", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, pk: int) -> Response:
+        """Restricted fields by slug; each reading stands in the history."""
+        require(request.user, Permission.SEE_RESTRICTED)
+        return Response({"fields": disclosure.read(self._company(request, pk), by=request.user)})
+
+    @extend_schema(
+        operation_id="companies_restricted_write", request=RestrictedInput, responses=OpenApiTypes.OBJECT
+    )
+    def put(self, request: Request, pk: int) -> Response:
+        """Set restricted fields by slug; what is not named stays."""
+        require(request.user, Permission.SEE_RESTRICTED)
+        given = self.read_body(RestrictedInput)["fields"]
+        return Response({"fields": disclosure.write(self._company(request, pk), given, by=request.user)})
+
+    def _company(self, request: Request, pk: int) -> Company:
+        return find(Company.objects.visible_to(request.user), pk=pk)
 
 
 class RevealInput(serializers.Serializer):

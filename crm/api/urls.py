@@ -48,6 +48,10 @@ urlpatterns = [
     path(
         "customers/<int:pk>/restricted/", privacy.CustomerRestricted.as_view(), name="api-customer-restricted"
     ),
+    path("tickets/<int:pk>/restricted/", privacy.TicketRestricted.as_view(), name="api-ticket-restricted"),
+    path(
+        "companies/<int:pk>/restricted/", privacy.CompanyRestricted.as_view(), name="api-company-restricted"
+    ),
     path("merging/", viewsets.Merging.as_view(), name="api-merging"),
     path("messages/<int:pk>/reveal/", privacy.MessageReveal.as_view(), name="api-message-reveal"),
     path("customers/<int:pk>/holds/", privacy.CustomerHolds.as_view(), name="api-customer-holds"),

@@ -64,7 +64,7 @@ class CustomField(models.Model):
     restricted = models.BooleanField(
         default=False,
         db_default=False,
-        help_text="Of customers: shown to who has the right, once the person is verified.",
+        help_text="Shown to who has the right; of customers and tickets once the person is verified.",
     )
     place = models.PositiveSmallIntegerField(default=100)
     retired = models.BooleanField(default=False)

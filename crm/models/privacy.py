@@ -7,8 +7,9 @@ from django.db.models.functions import Now
 
 from crm.choices import ErasureState, ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
 from crm.models.channels import Brand, Channel
-from crm.models.companies import CustomField
+from crm.models.companies import Company, CustomField
 from crm.models.customers import Customer
+from crm.models.tickets import Ticket
 from crm.models.users import User
 from crm.querysets import ErasureQuerySet, LegalHoldQuerySet, RetentionPolicyQuerySet
 from crm.secrets import EncryptedField
@@ -126,11 +127,23 @@ class Verification(models.Model):
 
 
 class RestrictedValue(models.Model):
-    """A value of a restricted field: apart from all others, and encrypted."""
+    """A value of a restricted field of a customer, a ticket or a company: apart from all others, and encrypted."""
 
-    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    ticket = models.ForeignKey(Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(Company, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     field = models.ForeignKey(CustomField, on_delete=models.PROTECT, related_name="+")
     value = EncryptedField(help_text="As JSON.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["customer", "field"], name="restricted_value_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "field"], name="restricted_value_once"),
+            models.UniqueConstraint(fields=["ticket", "field"], name="restricted_value_of_ticket_once"),
+            models.UniqueConstraint(fields=["company", "field"], name="restricted_value_of_company_once"),
+            models.CheckConstraint(
+                condition=Q(customer__isnull=False, ticket=None, company=None)
+                | Q(customer=None, ticket__isnull=False, company=None)
+                | Q(customer=None, ticket=None, company__isnull=False),
+                name="restricted_value_of_one",
+            ),
+        ]

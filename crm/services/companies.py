@@ -18,6 +18,14 @@ WITH RECURSIVE above AS (
 """
 
 
+_BELOW = """
+WITH RECURSIVE below AS (
+    SELECT id, 1 AS level FROM crm_company WHERE id = %s
+    UNION ALL SELECT c.id, b.level + 1 FROM crm_company c JOIN below b ON c.parent_id = b.id WHERE b.level < 50
+) SELECT id FROM below ORDER BY id LIMIT 5000
+"""
+
+
 def create(*, by: User, name: str, **given: object) -> Company:
     """A new company."""
     company = Company()
@@ -67,6 +75,18 @@ def write(planned: list[edits.Edit], *, by: User, **data: object) -> None:
             )
             for one, changed in planned
         )
+
+
+def above(company: Company) -> list[Company]:
+    """What a company is part of, the whole first."""
+    ids = [row[0] for row in rows.run(_ABOVE, (company.pk,))][1:]
+    found = Company.objects.in_bulk(ids)
+    return [found[one] for one in reversed(ids)]
+
+
+def below(company: Company) -> list[int]:
+    """A company and all its parts, by id."""
+    return [row[0] for row in rows.run(_BELOW, (company.pk,))]
 
 
 def _check_tree(company: Company, parent: Company) -> None:

@@ -13,12 +13,19 @@ from django.utils import timezone
 
 from crm import rows
 from crm.access import Permission, require
-from crm.choices import VerifiedHow
+from crm.choices import FieldNoun, VerifiedHow
 from crm.errors import Conflict, InvalidInput
-from crm.models import Activity, Customer, CustomField, RestrictedValue, User, Verification
+from crm.models import Activity, Company, Customer, CustomField, RestrictedValue, Ticket, User, Verification
 from crm.services import fields
 
 LONGEST_MINUTES = 24 * 60
+
+Holder = Customer | Ticket | Company
+_NOUNS: dict[type, FieldNoun] = {
+    Customer: FieldNoun.CUSTOMER,
+    Ticket: FieldNoun.TICKET,
+    Company: FieldNoun.COMPANY,
+}
 
 
 def verify(customer: Customer, *, how: str, minutes: int = 30, by: User) -> Verification:
@@ -54,21 +61,27 @@ def expire() -> None:
     )
 
 
-def read(customer: Customer, *, by: User) -> dict[str, Any]:
-    """Restricted fields by slug. NotAllowed without the right, Conflict `verify_first` while the person is not verified."""
-    _ask(customer, by)
-    values = RestrictedValue.objects.filter(customer=customer, field__retired=False).select_related("field")
+def restricted(holder: Holder) -> list[CustomField]:
+    """The restricted fields that a noun has."""
+    return list(CustomField.objects.filter(noun=_NOUNS[type(holder)], retired=False, restricted=True))
+
+
+def read(holder: Holder, *, by: User) -> dict[str, Any]:
+    """Restricted fields by slug; that somebody looked stands in the history.
+
+    NotAllowed without the right; of customers and tickets Conflict `verify_first` while the person is not verified.
+    """
+    _ask(holder, by)
+    values = RestrictedValue.objects.filter(**_of(holder), field__retired=False).select_related("field")
     found = {one.field.slug: orjson.loads(one.value) for one in values}
-    _record("restricted.read", customer, by, fields=sorted(found))
+    _record("restricted.read", holder, by, fields=sorted(found))
     return found
 
 
-def write(customer: Customer, given: dict[str, Any], *, by: User) -> dict[str, Any]:
+def write(holder: Holder, given: dict[str, Any], *, by: User) -> dict[str, Any]:
     """Set restricted fields by slug, null takes one away."""
-    _ask(customer, by)
-    known = {
-        one.slug: one for one in CustomField.objects.filter(noun="customer", retired=False, restricted=True)
-    }
+    _ask(holder, by)
+    known = {one.slug: one for one in restricted(holder)}
     errors, fitting = {}, {}
     for slug, value in given.items():
         if slug not in known:
@@ -83,20 +96,35 @@ def write(customer: Customer, given: dict[str, Any], *, by: User) -> dict[str, A
     with transaction.atomic():
         for slug, value in sorted(fitting.items()):
             if value is None:
-                RestrictedValue.objects.filter(customer=customer, field=known[slug]).delete()
+                RestrictedValue.objects.filter(**_of(holder), field=known[slug]).delete()
             else:
                 RestrictedValue.objects.update_or_create(
-                    customer=customer, field=known[slug], defaults={"value": orjson.dumps(value).decode()}
+                    **_of(holder), field=known[slug], defaults={"value": orjson.dumps(value).decode()}
                 )
-        _record("restricted.written", customer, by, fields=sorted(fitting))
-    return read(customer, by=by)
+        _record("restricted.written", holder, by, fields=sorted(fitting))
+    return read(holder, by=by)
 
 
-def _ask(customer: Customer, by: User) -> None:
+def person_of(holder: Holder) -> Customer | None:
+    """Who must be verified before anything is shown; a company is no person."""
+    if isinstance(holder, Ticket):
+        return holder.customer
+    return holder if isinstance(holder, Customer) else None
+
+
+def _of(holder: Holder) -> dict[str, Any]:
+    return {_NOUNS[type(holder)].value: holder}
+
+
+def _ask(holder: Holder, by: User) -> None:
     require(by, Permission.SEE_RESTRICTED)
-    if standing(customer) is None:
+    person = person_of(holder)
+    if person is not None and standing(person) is None:
         raise Conflict("Make sure first that this is the person.", code="verify_first")
 
 
-def _record(verb: str, customer: Customer, by: User, **data: Any) -> None:
-    Activity.objects.create(actor=by, verb=verb, customer=customer, data=data)
+def _record(verb: str, holder: Holder, by: User, **data: Any) -> None:
+    if isinstance(holder, Company):
+        data["company"] = holder.pk
+    ticket = holder if isinstance(holder, Ticket) else None
+    Activity.objects.create(actor=by, verb=verb, customer=person_of(holder), ticket=ticket, data=data)

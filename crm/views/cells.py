@@ -178,11 +178,7 @@ def _handles(one: Customer) -> SafeString:
 
 
 def _company(one: Company | None) -> SafeString:
-    return (
-        format_html('<a class="above" href="/customers/?company={}">{}</a>', one.pk, bdi(one))
-        if one
-        else NOTHING
-    )
+    return format_html('<a class="above" href="/companies/{}/">{}</a>', one.pk, bdi(one)) if one else NOTHING
 
 
 def _load_handles(customers: list[Customer], user: User) -> None:
@@ -278,7 +274,7 @@ _CELLS: dict[str, dict[str, Cell]] = {
         "topic": lambda one: _text(words(one.topic)) if one.topic else NOTHING,
     },
     "companies": {
-        "name": lambda one: format_html('<a class="main" href="/customers/?company={}">{}</a>', one.pk, bdi(one)),
+        "name": lambda one: format_html('<a class="main" href="/companies/{}/">{}</a>', one.pk, bdi(one)),
         "parent": lambda one: _company(one.parent),
     },
 }  # fmt: skip

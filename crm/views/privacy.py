@@ -10,10 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from crm.access import Permission, find, may
+from crm.access import Permission, find, may, require
 from crm.choices import ErasureWay, ErasureWhy, RetentionKind, VerifiedHow
 from crm.errors import DomainError, InvalidInput, NotFound
-from crm.models import Brand, Customer, CustomField, Erasure, LegalHold, Message, RetentionPolicy
+from crm.models import Brand, Company, Customer, Erasure, LegalHold, Message, RetentionPolicy, Ticket
 from crm.services import disclosure, erasures, holds, masking, person_export, retention
 from crm.services.merges import family, holder_of
 from crm.views.base import BIGGEST_ID, Page, page_of
@@ -197,20 +197,12 @@ class CustomerDisclosure(Page):
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
-        standing = disclosure.standing(customer)
-        may_see = may(request.user, Permission.SEE_RESTRICTED)
-        shown = (
-            disclosure.read(customer, by=request.user)
-            if standing and may_see and "show" in request.GET
-            else None
-        )
-        return {
-            "customer": customer, "standing": standing, "may_see": may_see, "ways": VerifiedHow.choices, "shown": shown,
-            "fields": CustomField.objects.filter(noun="customer", restricted=True, retired=False) if may_see else [],
-        }  # fmt: skip
+        return {"customer": customer, "ways": VerifiedHow.choices, **restricted_of(customer, request)}
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         customer = find(Customer.objects.visible_to(request.user), pk=kwargs["pk"])
+        if request.POST.get("act") == "restricted":
+            return _keep_restricted(customer, request, "customer-disclosure")
         try:
             minutes = request.POST.get("minutes", "")
             known = minutes.isascii() and minutes.isdecimal() and len(minutes) < 5
@@ -225,3 +217,86 @@ class CustomerDisclosure(Page):
         else:
             messages.success(request, f"Verified until {timezone.localtime(made.until):%H:%M}.")
         return redirect("customer-disclosure", pk=customer.pk)
+
+
+class TicketRestricted(Page):
+    """`/tickets/<id>/restricted/`: restricted fields of a ticket, once its customer is verified."""
+
+    permission = Permission.SEE_RESTRICTED
+    template = "crm/restricted.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        ticket = self._ticket(request, kwargs["pk"])
+        return {"holder": ticket, "back": f"/tickets/{ticket.pk}/", **restricted_of(ticket, request)}
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        ticket = self._ticket(request, kwargs["pk"])
+        require(request.user, Permission.CLOSE, ticket)
+        return _keep_restricted(ticket, request, "ticket-restricted")
+
+    def _ticket(self, request: HttpRequest, pk: int) -> Ticket:
+        return find(Ticket.objects.visible_to(request.user).select_related("customer"), pk=pk)
+
+
+class CompanyRestricted(Page):
+    """`/companies/<id>/restricted/`: restricted fields of a company."""
+
+    permission = Permission.SEE_RESTRICTED
+    template = "crm/restricted.html"
+
+    def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        company = find(Company.objects.visible_to(request.user), pk=kwargs["pk"])
+        return {"holder": company, "back": f"/companies/{company.pk}/", **restricted_of(company, request)}
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        company = find(Company.objects.visible_to(request.user), pk=kwargs["pk"])
+        return _keep_restricted(company, request, "company-restricted")
+
+
+def restricted_of(holder: disclosure.Holder, request: HttpRequest) -> dict[str, Any]:
+    """For `crm/_restricted.html`: the fields, each with its value when they are asked for and may be shown."""
+    person = disclosure.person_of(holder)
+    standing = disclosure.standing(person) if person else None
+    may_see = may(request.user, Permission.SEE_RESTRICTED)
+    fields = disclosure.restricted(holder) if may_see else []
+    open_now = may_see and (standing is not None or person is None)
+    shown = (
+        disclosure.read(holder, by=request.user) if fields and open_now and "show" in request.GET else None
+    )
+    return {
+        "person": person, "standing": standing, "may_see": may_see, "open_now": open_now, "is_shown": shown is not None,
+        "fields": [{"field": one, "value": _typed((shown or {}).get(one.slug))} for one in fields],
+    }  # fmt: skip
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, list):
+        return ", ".join(value)
+    return (
+        ""
+        if value is None
+        else {True: "yes", False: "no"}.get(value, str(value))
+        if isinstance(value, bool)
+        else str(value)
+    )
+
+
+def _keep_restricted(holder: disclosure.Holder, request: HttpRequest, page: str) -> HttpResponse:
+    """What was typed into the fields; an empty one takes its value away."""
+    require(request.user, Permission.SEE_RESTRICTED)
+    given = {
+        one.slug: request.POST[f"field-{one.slug}"].replace("\x00", "").strip() or None
+        for one in disclosure.restricted(holder)
+        if f"field-{one.slug}" in request.POST
+    }
+    try:
+        disclosure.write(holder, given, by=request.user)
+    except DomainError as error:
+        said = "; ".join(
+            f"{name.removeprefix('fields.')} {text}" for name, text in error.extra.get("errors", {}).items()
+        )
+        messages.error(request, f"{error.detail} {said}".strip())
+    else:
+        messages.success(request, "Kept. That you wrote them stands in the history.")
+    return redirect(page, pk=holder.pk)

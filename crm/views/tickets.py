@@ -9,6 +9,7 @@ from crm.access import Permission, find, may, outside_closed
 from crm.choices import TICKET_MOVES, LinkKind, Role, TicketKind, TicketPriority, TicketStatus
 from crm.models import (
     Activity,
+    CustomField,
     Interaction,
     Message,
     PauseReason,
@@ -24,6 +25,7 @@ from crm.views.base import Page, panels_of
 CONTACTS_SHOWN = 20
 MESSAGES_SHOWN = 200
 LINES_SHOWN = 50
+SURVEYS_SHOWN = 10
 SIBLINGS_SHOWN = 20
 PEOPLE_OFFERED = 500
 
@@ -50,6 +52,10 @@ class TicketDetail(Page):
             "ticket": ticket,
             "editable": editable,
             "clocks": slas.shown(ticket),
+            "tags": list(ticket.tags.all()),
+            "surveys": list(ticket.surveys.order_by("-at", "-pk")[:SURVEYS_SHOWN]),
+            "restricted": may(request.user, Permission.SEE_RESTRICTED)
+            and CustomField.objects.filter(noun="ticket", retired=False, restricted=True).exists(),
             **(_work(ticket, request.user) if editable else {}),
             "contacts": contacts,
             "activities": Activity.objects.filter(ticket=ticket)

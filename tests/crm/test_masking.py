@@ -14,6 +14,7 @@ from crm.choices import Role
 from crm.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from crm.models import (
     Activity,
+    Company,
     Customer,
     CustomField,
     Delivery,
@@ -34,7 +35,7 @@ from crm.services import (
     person_export,
     search,
 )
-from tests.factories import make_channel, make_customer, make_queue, make_user
+from tests.factories import make_channel, make_customer, make_queue, make_ticket, make_user
 
 BOTH = ("card", "iban")
 CARDS = [
@@ -241,6 +242,76 @@ def test_no_other_door_takes_a_restricted_field_and_a_merge_takes_it_along(admin
     merges.merge(survivor, customer, by=admin)
     assert RestrictedValue.objects.get().customer == survivor
     assert disclosure.read(survivor, by=admin) == {"iban": "DE89"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ticket_has_restricted_fields_too_and_an_erasure_takes_them(admin, client):
+    CustomField.objects.create(
+        noun="ticket", slug="diagnosis", label="Diagnosis", kind="text", restricted=True
+    )
+    ticket = make_ticket()
+    client.force_login(admin)
+    path = f"/tickets/{ticket.pk}/restricted/"
+    assert path in client.get(f"/tickets/{ticket.pk}/").content.decode()
+    body = {"fields": {"diagnosis": "a broken heart"}}
+    refused = client.put(f"/api/v1{path}", body, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "verify_first")
+    assert "Verify" in client.get(path + "?show=1").content.decode()
+    disclosure.verify(ticket.customer, how="code", by=admin)
+    assert client.put(f"/api/v1{path}", body, content_type="application/json").json() == body
+    assert client.get(f"/api/v1{path}").json() == body
+    assert "a broken heart" not in client.get(path).content.decode()
+    assert "a broken heart" in client.get(path + "?show=1").content.decode()
+    assert anywhere("a broken heart") == []
+    assert (
+        Activity.objects.filter(verb="restricted.read", ticket=ticket, customer=ticket.customer).count() == 3
+    )
+    for slug in ("iban", "fields"):
+        wrong = client.put(f"/api/v1{path}", {"fields": {slug: "x"}}, content_type="application/json")
+        assert wrong.status_code == 400
+    assert "a broken heart" in str(person_export.collect(ticket.customer))
+    word = erasures.preview(ticket.customer, by=admin)["confirmation"]
+    erasures.ask(ticket.customer, way="erase", why="request", confirmation=word, by=admin)
+    assert erasures.work() == 1 and not RestrictedValue.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_company_is_no_person_to_verify_but_each_look_stands_in_the_history(admin, client):
+    CustomField.objects.create(noun="company", slug="terms", label="Terms", kind="text", restricted=True)
+    CustomField.objects.create(
+        noun="company", slug="risk", label="Risk", kind="choice", choices=["low", "high"], restricted=True
+    )
+    company = Company.objects.create(name="Acme")
+    client.force_login(admin)
+    path = f"/companies/{company.pk}/restricted/"
+    client.post(path, {"act": "restricted", "field-terms": " 90 days ", "field-risk": "high"})
+    assert disclosure.read(company, by=admin) == {"terms": "90 days", "risk": "high"}
+    assert "not one of low, high" in client.post(
+        path, {"field-risk": "none"}, follow=True
+    ).content.decode().replace("is ", "")
+    client.post(path, {"field-terms": ""})
+    shown = client.get(path + "?show=1").content.decode()
+    assert "90 days" not in shown and "<option selected>high</option>" in shown
+    lines = Activity.objects.filter(verb__startswith="restricted.", data__company=company.pk)
+    assert set(lines.values_list("verb", flat=True)) == {"restricted.read", "restricted.written"}
+    with pytest.raises(NotAllowed):
+        disclosure.read(company, by=make_user(Role.AGENT))
+    assert "Restricted fields" in client.get(f"/companies/{company.pk}/").content.decode()
+
+
+@pytest.mark.django_db
+def test_restricted_fields_of_a_customer_are_written_on_his_page(admin, secret_field, client):
+    customer = make_customer()
+    client.force_login(admin)
+    path = f"/customers/{customer.pk}/disclosure/"
+    typed = {"act": "restricted", "field-iban": "DE89"}
+    assert "Make sure first" in client.post(path, typed, follow=True).content.decode()
+    client.post(path, {"how": "document", "minutes": "5"})
+    client.post(path, typed)
+    assert 'value="DE89"' in client.get(path + "?show=1").content.decode()
+    client.force_login(make_user(Role.AGENT))
+    assert client.post(path, typed).status_code == 403
+    assert "DE89" not in client.get(path + "?show=1").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.choices import Audience, Role, TicketStatus
-from crm.models import Customer, Delivery, Ticket
+from crm.models import Company, Customer, Delivery, Ticket
 from crm.services import rights
 from reports.models import Board
 from reports.services import boards
@@ -239,6 +239,35 @@ def test_places_and_buttons_follow_what_was_given_not_only_the_role(client, admi
     page = client.get("/customers/").content.decode()
     assert 'data-part="export"' in page and 'href="/privacy/"' in page
     assert client.get("/privacy/").status_code == 200
+
+
+def test_a_company_shows_its_tree_and_the_tickets_that_its_reader_may_see(
+    client, admin, django_assert_max_num_queries
+):
+    group = Company.objects.create(name="Holding")
+    acme = Company.objects.create(name="Acme", parent=group)
+    works = Company.objects.create(name="Acme Works", parent=acme)
+    anna, hidden = (
+        make.make_customer(name="Anna", company=works),
+        make.make_customer(name="Gone", company=acme),
+    )
+    hidden.merged_into = anna
+    hidden.save()
+    make.make_ticket(anna, subject="Bolts are missing")
+    make.make_ticket(anna, subject="Behind doors", team=make.make_team(visibility="closed"))
+    make.make_ticket(anna, subject="Long done", status="solved", solved_at=timezone.now())
+    page = client.get(f"/companies/{acme.pk}/").content.decode()
+    for word in ("Holding", "Acme Works", "Anna", "Bolts are missing", "Behind doors"):
+        assert word in page, word
+    assert "Long done" not in page and ">Gone<" not in page
+    client.force_login(make.make_user(Role.AGENT))
+    assert "Behind doors" not in client.get(f"/companies/{acme.pk}/").content.decode()
+    client.force_login(admin)
+    for number in range(20):
+        one = make.make_customer(name=f"Person {number}", company=acme)
+        make.make_ticket(one, subject=f"Ticket {number}")
+    with django_assert_max_num_queries(16):
+        assert "Ticket 19" in client.get(f"/companies/{acme.pk}/").content.decode()
 
 
 def test_the_thread_says_who_may_finish_it(client, admin):
