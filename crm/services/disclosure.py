@@ -21,10 +21,10 @@ from crm.services import fields
 LONGEST_MINUTES = 24 * 60
 
 Holder = Customer | Ticket | Company
-_NOUNS: dict[type, FieldNoun] = {
-    Customer: FieldNoun.CUSTOMER,
-    Ticket: FieldNoun.TICKET,
-    Company: FieldNoun.COMPANY,
+_NOUNS: dict[type, str] = {
+    Customer: FieldNoun.CUSTOMER.value,
+    Ticket: FieldNoun.TICKET.value,
+    Company: FieldNoun.COMPANY.value,
 }
 
 
@@ -113,7 +113,7 @@ def person_of(holder: Holder) -> Customer | None:
 
 
 def _of(holder: Holder) -> dict[str, Any]:
-    return {_NOUNS[type(holder)].value: holder}
+    return {_NOUNS[type(holder)]: holder}
 
 
 def _ask(holder: Holder, by: User) -> None:

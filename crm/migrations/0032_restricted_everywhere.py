@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0030_merging_and_pauses'),
+        ('crm', '0031_merging_and_pauses'),
     ]
 
     operations = [

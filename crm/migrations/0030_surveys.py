@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0028_wrap_up_lists'),
+        ('crm', '0029_nothing_for_nulls'),
     ]
 
     operations = [
