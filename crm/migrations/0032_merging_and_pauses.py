@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0030_surveys'),
+        ('crm', '0031_surveys'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0031_merging_and_pauses'),
+        ('crm', '0032_merging_and_pauses'),
     ]
 
     operations = [

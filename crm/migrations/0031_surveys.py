@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0029_nothing_for_nulls'),
+        ('crm', '0030_promises'),
     ]
 
     operations = [
