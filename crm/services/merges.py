@@ -39,12 +39,14 @@ _FIRST = (
     "crm_ticket",
 )  # moved in this order, as others lock them; the rest by name
 
-# The merged ticket of a standing merge by which a contact came onto another person's ticket, the smallest merge first: of
-# merges in a chain the one that brought it.
+# The merged ticket of a standing merge by which a contact came onto another person's ticket, or to another person's contact
+# that was there before it; the smallest merge first: of merges in a chain the one that brought it.
 _CROSSING = """
 SELECT s.merged_id FROM crm_interaction i JOIN crm_ticket t ON t.id = i.ticket_id
 JOIN crm_ticketmerge s ON s.undone_at IS NULL AND s.interaction_ids @> to_jsonb(i.id)
-WHERE i.customer_id = ANY(%s) AND t.customer_id <> i.customer_id
+WHERE i.customer_id = ANY(%s) AND (t.customer_id <> i.customer_id OR EXISTS (
+    SELECT 1 FROM crm_interaction o WHERE o.ticket_id = t.id AND o.customer_id <> i.customer_id
+        AND NOT s.interaction_ids @> to_jsonb(o.id)))
 ORDER BY jsonb_array_length(s.interaction_ids), s.id DESC LIMIT 1
 """
 # A ticket on which two persons' contacts remain becomes two: the copy continues it.

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import orjson
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 
+from crm import rows
 from crm.choices import Audience, ChannelKind, Role
 from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import (
@@ -24,6 +25,7 @@ from crm.models import (
     SlaPolicy,
     Tag,
     Ticket,
+    TicketMerge,
 )
 from crm.services import context, deliveries, interactions, matches, merges, messages, search, tickets
 from reports.services import reconciliation
@@ -413,6 +415,57 @@ def test_mixed_races_leave_no_orphan_and_no_answer_to_another_person():
         assert home[contact.identity.value] == contact.customer_id == contact.ticket.customer_id
     assert Interaction.objects.filter(audience=Audience.PUBLIC, folded_into=None).count() == 6
     assert broken() == []
+
+
+WALK = ("merge people", "part people", "merge tickets", "part tickets", "split", "write", "close", "reopen")
+EMPTY = (
+    "SELECT id FROM crm_ticket t WHERE status <> 'folded' AND NOT EXISTS "
+    "(SELECT 1 FROM crm_interaction i WHERE i.ticket_id = t.id)"
+)
+
+
+@pytest.mark.parametrize("seed", [16, 1, 2, 3, 4, 5])
+def test_no_order_of_merging_and_parting_leaves_a_ticket_without_its_contacts(agent, seed):
+    dice, channel = random.Random(seed), factories.make_channel()
+    feed(channel, *(item(f"{name}-{n}", name) for name in ("left", "right") for n in range(3)))
+    people = list(Customer.objects.order_by("pk"))
+    done = []
+    for place in range(60):
+        act = dice.choice(WALK)
+        try:
+            with transaction.atomic():
+                _walk(dice, act, place, channel, people, agent)
+        except DomainError:
+            continue
+        done.append(act)
+        assert rows.run(EMPTY) == [], done
+        assert broken() == [], done
+    assert set(done) == set(WALK)
+
+
+def _walk(dice: random.Random, act: str, place: int, channel, people: list[Customer], by) -> None:
+    contacts = list(Interaction.objects.filter(folded_into=None).order_by("pk"))
+    contact = dice.choice(contacts)
+    if act == "merge people":
+        merges.merge(*dice.sample(people, 2), by=by)
+    elif act == "part people" and (step := Merge.objects.last()):
+        merges.undo(step, by=by)
+    elif act == "merge tickets":
+        tickets.merge(contact.ticket, dice.choice(contacts).ticket, by=by)
+    elif act == "part tickets" and (steps := TicketMerge.objects.order_by("-pk")[:5]):
+        tickets.unmerge(dice.choice(steps).merged, by=by)
+    elif act == "split":
+        said = Message.objects.filter(interaction=contact, direction="inbound").order_by("-pk")
+        tickets.split(said[0], by=by)
+    elif act == "write":
+        name = dice.choice(["left", "right"])
+        feed(channel, item(f"{name}-w{place}", name, in_reply_to=f"{name}-{dice.randrange(3)}"))
+    elif act == "close":
+        interactions.close(contact.pk, by=by, reason="billing", outcome="solved")
+    elif act == "reopen":
+        interactions.reopen(contact.pk, by=by)
+    else:
+        raise Conflict("There is nothing to part.")
 
 
 # --- Suggestions
