@@ -9,6 +9,7 @@ import orjson
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from psycopg.pq import PipelineStatus
+from psycopg.types.datetime import TimestamptzLoader
 
 from crm import arrays
 
@@ -122,6 +123,8 @@ def _bound_by_the_server(sql: str) -> Iterator[psycopg.Cursor]:
     if link.queries_logged:
         link.queries_log.append({"sql": sql, "time": ""})
     with link.wrap_database_errors, psycopg.Cursor(link.connection) as cursor:
+        # Django's own reads a time in Python, and a batch reads thousands; they are in UTC either way.
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
         yield cursor
 
 

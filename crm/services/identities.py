@@ -47,7 +47,7 @@ def key_of(inbound: Inbound) -> Key:
 
 
 def resolve(inbounds: list[Inbound]) -> None:
-    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most eight statements."""
+    """Set `identity_id`, `customer_id` and `customer_value` on each, in at most seven statements."""
     newest: dict[Key, Inbound] = {}
     for inbound in inbounds:
         newest[key_of(inbound)] = inbound
@@ -63,11 +63,12 @@ def resolve(inbounds: list[Inbound]) -> None:
         _take_over(taken, newest)
         found.update(_find(missing))
         missing = [key for key in missing if key not in found]
+    known = found.keys() - missing
     if missing:
-        _create(missing, newest)
+        found.update(_create(missing, newest))
         # A second statement: one statement does not see rows that others committed after its snapshot.
-        found.update(_find(missing))
-    _refresh([(found[key], newest[key]) for key in keys if key not in missing])
+        found.update(_find([key for key in missing if key not in found]))
+    _refresh([(found[key], newest[key]) for key in keys if key in known])
     for inbound in inbounds:
         row = found[key_of(inbound)]
         inbound.identity_id, inbound.customer_id, inbound.customer_value = row[0], row[3], row[4]
@@ -96,7 +97,8 @@ def _find(keys: list[Key]) -> dict[Key, tuple]:
     return {(row[1], row[2]): row for row in rows.run(_FIND, ([k for k, _ in keys], [v for _, v in keys]))}
 
 
-def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
+def _create(keys: list[Key], newest: dict[Key, Inbound]) -> dict[Key, tuple]:
+    """New identities with a customer each, as `_find` would find them; not those that somebody else made meanwhile."""
     customers = rows.draw("crm_customer_id_seq", len(keys))
     items = [newest[key].item for key in keys]
     # The foreign key is deferred: identities first, customers only for the identities that came back.
@@ -113,7 +115,8 @@ def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
             "claims": ("jsonb", [_claims(newest[key]) for key in keys]),
             "created_at": ("timestamptz", [newest[key].received_at for key in keys]),
         },
-        tail="ON CONFLICT (kind, value) DO NOTHING RETURNING customer_id, name, handle, created_at",
+        tail="ON CONFLICT (kind, value) DO NOTHING RETURNING customer_id, name, handle, created_at, "
+        "id, kind, value, followers",
     )
     names = [row[1] or row[2] for row in created]
     rows.insert(
@@ -130,6 +133,9 @@ def _create(keys: list[Key], newest: dict[Key, Inbound]) -> None:
         },
     )
     search.remember(names)
+    return {
+        (row[5], row[6]): (row[4], row[5], row[6], row[0], None, row[2], row[1], row[7]) for row in created
+    }
 
 
 def _claims(inbound: Inbound) -> str:
