@@ -30,6 +30,7 @@ DURABLE = {
     "max_wal_size": "2GB",
     # A batch writes megabytes: the writer takes them to the file meanwhile, so that its commit waits for the last of them only.
     "wal_writer_delay": "10ms",
+    "wal_buffers": "32MB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",
