@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from crm.choices import Role
-from crm.models import Delivery, RightSet
+from crm.models import Company, Delivery, RightSet
 from crm.services import bulks, imports
 from reports.models import Board
 from tests import factories as make
@@ -38,6 +38,8 @@ def things():
         "double": make.make_customer(name="<b>order</b>").pk,
         "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
         "export": 1,
+        "queue": make.make_queue(name="<b>order</b> <script>alert(1)</script>").slug,
+        "company": Company.objects.create(name="<b>order</b> <script>alert(1)</script>").pk,
         "macro": make.make_macro(
             name="<b>order</b>", text="<script>alert(1)</script><b>order", texts={"x": "<author>"}
         ).pk,

@@ -51,7 +51,7 @@ PINNED = {
     "/deliveries/": 6,
     "/queues/": 14,  # six of them ask what nobody could take, and why
     "/boards/floor/": 8,
-    "/desk/": 10,
+    "/desk/": 11,
 }
 
 

@@ -84,6 +84,13 @@ class House:
         for contact in {hit["id"] for hit in found["messages"]}:
             call(f"{self.url}/api/v1/interactions/{contact}/close/", token, {})
 
+    def close_waiting(self, token: str) -> None:
+        """Close every contact whose work waits or is offered: what journeys before this one left."""
+        for state in ("waiting", "offered"):
+            for item in call(f"{self.url}/api/v1/work-items/?status={state}&page_size=100", token)["results"]:
+                if item["interaction"]:
+                    call(f"{self.url}/api/v1/interactions/{item['interaction']}/close/", token, {})
+
     def simnet(self) -> str:
         return json.loads((self.home / "services.json").read_text())["simnet_url"].rstrip("/")
 
