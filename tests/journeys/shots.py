@@ -202,6 +202,8 @@ def take_desk(browser: Browser, album: Album, story: Story) -> None:
         agent.locator("dialog[open]").wait_for()
         album.take(agent, name, phone=name != "close")
         agent.keyboard.press("Escape")
+    agent.goto(f"{story.base}/handover/")
+    album.take(agent, "handover")
     agent.context.close()
 
 
@@ -226,7 +228,6 @@ def take_floor(browser: Browser, album: Album, story: Story) -> None:
         ("notices", "/notices/", None),
         ("bulks", "/bulks/", None),
         ("privacy", "/privacy/", None),
-        ("handover", "/handover/", None),
         ("rights", "/rights/", None),
     ]
     for name, path, act in visits:
@@ -263,14 +264,13 @@ def take_house(browser: Browser, album: Album, base: str) -> None:
     album.take(page, "admin")
     page.goto(f"{base}{_first(page, base, '/admin/routing/queue/', r'/admin/routing/queue/[0-9]+/change/')}")
     album.take(page, "admin-queue")
-    for name, path in (("queue-new", "/queues/new/"), ("scoring", "/scoring/"), ("merging", "/merging/")):
-        page.goto(f"{base}{path}")
-        album.take(page, name)
-    for name, listed, pattern in (
-        ("queue", "/queues/", r"/queues/[a-z-]+/"),
-        ("company", "/companies/", r"/companies/\d+/"),
+    for name, path in (
+        ("queue", "/queues/billing/"),
+        ("queue-new", "/queues/new/"),
+        ("scoring", "/scoring/"),
+        ("merging", "/merging/"),
     ):
-        page.goto(f"{base}{_first(page, base, listed, pattern)}")
+        page.goto(f"{base}{path}")
         album.take(page, name)
     page.context.close()
 
