@@ -54,6 +54,7 @@ class Conveyor:
         self._bell: redis.client.PubSub | None = None
         self._next_second = 0.0
         self._next_expiry = 0.0
+        self._due_for_round = True
         self._unnumbered = True
 
     def stop(self, *_: object) -> None:
@@ -141,8 +142,6 @@ class Conveyor:
                 worked = True
             self._unnumbered = worked
         return worked
-
-    _due_for_round = True
 
     def tick(self) -> None:
         """The timers: offers that run out, and once a second heartbeats, silence, seats."""

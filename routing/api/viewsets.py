@@ -248,14 +248,18 @@ class AgentViewSet(ScopedViewSet):
         return self.shown(self.after(agent))
 
 
-class DeskView(Door):
-    """`GET /desk/`: the agent's desk."""
+class _OnDesk(Door):
+    """What belongs to the agent's desk: one scope, reading and acting."""
 
     noun = "desk"
 
     def scopes(self) -> tuple[str, ...]:
-        """One scope for the desk, reading and acting."""
+        """The desk's."""
         return ("desk",)
+
+
+class DeskView(_OnDesk):
+    """`GET /desk/`: the agent's desk."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
@@ -266,14 +270,8 @@ class DeskView(Door):
         return Response(desk.snapshot(request.user))
 
 
-class HandoverView(Door):
+class HandoverView(_OnDesk):
     """`GET /handover/`: the end of one shift and the beginning of the next."""
-
-    noun = "desk"
-
-    def scopes(self) -> tuple[str, ...]:
-        """It belongs to the desk."""
-        return ("desk",)
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:

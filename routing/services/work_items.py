@@ -6,15 +6,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from crm import live, rows
 from crm.bus import publish
 from crm.choices import Family
-from crm.errors import Conflict
 from crm.judging import Opening, Owner
 from routing import events
-from routing.models import Queue, WorkItem
+from routing.models import Queue
 
 NOTHING_OWN: Mapping[str, int] = {}
 UNITS = {Family.VOICE: 15, Family.CHAT: 5}
@@ -266,14 +264,3 @@ def follow_customers(customers: list[int]) -> None:
             (customers,),
         )
         changed(work_items=[row[0] for row in moved])
-
-
-def move_to_queue(work_item_id: int, queue: Queue) -> None:
-    """Change the queue of a waiting item; its age is kept, the steps of the new queue begin."""
-    with transaction.atomic():
-        moved = WorkItem.objects.filter(pk=work_item_id, status="waiting").update(
-            queue=queue, entered_at=Now(), been_in=None
-        )
-        if not moved:
-            raise Conflict("The item is not waiting.", code="not_waiting")
-        changed(work_items=[work_item_id])
