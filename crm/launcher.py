@@ -394,11 +394,11 @@ def stopping_by_signal() -> Iterator[None]:
 def note(line: str, always: bool = False) -> None:
     """Progress for a person who waits; silent in a pipe unless it is a warning."""
     if always or sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - what it says to the person who started it
 
 
 def announce(plan: Plan, port: int, say: Callable[[str], None] | None = None) -> None:
-    say = say or (lambda line: print(line, flush=True))  # noqa: T201
+    say = say or (lambda line: print(line, flush=True))  # noqa: T201 - what it says to the person who started it
     default = plan.public_url.endswith(":0/")
     say(f"Earshot is ready at {f'http://127.0.0.1:{port}/' if default else plan.public_url}")
     if plan.demo:
@@ -446,7 +446,7 @@ def kept_port(file: Path) -> int:
 
 def answers_http(host: str, port: int, path: str = "/health/live") -> bool:
     """Whether a web process answers; a redirect to https or a refusal of the name is an answer too."""
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104 - compared, never listened on
     link = http.client.HTTPConnection(near, port, timeout=30)
     try:
         link.request("GET", path, headers={"Host": f"127.0.0.1:{port}"})

@@ -243,13 +243,13 @@ BESIDE = (
     "SELECT o.id FROM crm_interaction o WHERE o.thread = ANY(%(threads)s) AND o.id <> ALL(%(interactions)s)"
 )
 _OTHERS = f"t.interaction_id IN ({BESIDE}) AND t.id <> ALL(%(messages)s)"
-beside(f"SELECT t.channel_id, t.external_id FROM crm_message t WHERE {_OTHERS} AND t.external_id IS NOT NULL")  # noqa: S608
+beside(f"SELECT t.channel_id, t.external_id FROM crm_message t WHERE {_OTHERS} AND t.external_id IS NOT NULL")  # noqa: S608 - our own names and words, no one else's
 echoes("crm_message", "text", "t.interaction_id IS NULL AND t.thread = ANY(%(threads)s)")
 echoes("crm_message", "text", _OTHERS)
 echoes("crm_message", "title", _OTHERS)
 echoes(
     "crm_ticket", "subject",
-    f"t.id IN (SELECT ticket_id FROM crm_interaction WHERE id IN ({BESIDE})) AND t.id <> ALL(%(tickets)s)",  # noqa: S608
+    f"t.id IN (SELECT ticket_id FROM crm_interaction WHERE id IN ({BESIDE})) AND t.id <> ALL(%(tickets)s)",  # noqa: S608 - our own names and words, no one else's
 )  # fmt: skip
 
 # --- Settings, staff and the machinery: no customer stands in them

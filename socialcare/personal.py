@@ -15,6 +15,6 @@ items_of(
 _OTHERS = "t.thread = ANY(%(threads)s) AND t.identity_id <> ALL(%(identities)s)"
 echoes("socialcare_mention", "text", _OTHERS)
 beside(
-    "SELECT h.id, t.external_id FROM socialcare_mention t JOIN crm_channel h ON h.kind = t.network "  # noqa: S608
+    "SELECT h.id, t.external_id FROM socialcare_mention t JOIN crm_channel h ON h.kind = t.network "  # noqa: S608 - our own names and words, no one else's
     f"WHERE {_OTHERS}"
 )

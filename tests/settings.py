@@ -20,7 +20,7 @@ for name in (
 ):
     os.environ.pop(name, None)
 
-from crm.settings import *  # noqa: E402, F403
+from crm.settings import *  # noqa: E402, F403 - the suite's own on top of the product's
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 HUB_IN_MEMORY = True

@@ -11,7 +11,7 @@ ORDER = 'channel_id, external_id COLLATE "C", event COLLATE "C", digest COLLATE 
 
 def held(which: str) -> str:
     """The part of a WITH named `held`: the ids of the deliveries for which the condition holds, locked in their turn."""
-    return f"held AS MATERIALIZED (SELECT id FROM crm_delivery WHERE {which} ORDER BY {ORDER} FOR UPDATE)"  # noqa: S608
+    return f"held AS MATERIALIZED (SELECT id FROM crm_delivery WHERE {which} ORDER BY {ORDER} FOR UPDATE)"  # noqa: S608 - our own names and words, no one else's
 
 
 HELD = held("id = ANY(%s::bigint[])")

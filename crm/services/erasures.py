@@ -225,7 +225,7 @@ def _finish(promised: Erasure, loose: Loose) -> bool:
 def _hold_deliveries(found: Params) -> None:
     """All that came of the person, in the order in which the doors hold what comes again."""
     of = personal.register()["crm.Delivery"].of
-    rows.run(f"SELECT 1 FROM crm_delivery t WHERE {of} ORDER BY {delivery_turns.ORDER} FOR UPDATE", found)  # noqa: S608
+    rows.run(f"SELECT 1 FROM crm_delivery t WHERE {of} ORDER BY {delivery_turns.ORDER} FOR UPDATE", found)  # noqa: S608 - our own names and words, no one else's
 
 
 def _empty(label: str, kept: personal.Kept, found: Params, way: str) -> None:
@@ -246,7 +246,7 @@ def _empty(label: str, kept: personal.Kept, found: Params, way: str) -> None:
 
 def _lines(found: Params) -> list[int]:
     of = personal.register()["crm.Activity"].of
-    return [row[0] for row in rows.run(f"SELECT t.id FROM crm_activity t WHERE {of}", found)]  # noqa: S608
+    return [row[0] for row in rows.run(f"SELECT t.id FROM crm_activity t WHERE {of}", found)]  # noqa: S608 - our own names and words, no one else's
 
 
 def _forget_made_words(words: list[str]) -> None:
@@ -318,7 +318,7 @@ def _echo(found: Params, loose: Loose) -> None:
         )
         for table, column, of in personal.all_echoes():
             rows.run(
-                f'UPDATE "{table}" t SET "{column}" = regexp_replace(t."{column}", %(pattern)s, \'@erased\', \'gi\') '  # noqa: S608
+                f'UPDATE "{table}" t SET "{column}" = regexp_replace(t."{column}", %(pattern)s, \'@erased\', \'gi\') '  # noqa: S608 - our own names and words, no one else's
                 f'WHERE {of} AND t."{column}" ~* %(pattern)s',
                 {**found, "pattern": pattern},
             )

@@ -292,7 +292,7 @@ def undo_made(import_id: int) -> dict[str, list[str]]:
             for one in model.objects.filter(pk__in=set(named) - set(used))
             if _untouched(one, named[one.pk])
         ]
-        rows.run(f'DELETE FROM "{model._meta.db_table}" WHERE id = ANY(%s)', ([one.pk for one in free],))  # noqa: S608
+        rows.run(f'DELETE FROM "{model._meta.db_table}" WHERE id = ANY(%s)', ([one.pk for one in free],))  # noqa: S608 - our own names and words, no one else's
         if stay := set(model.objects.filter(pk__in=named).values_list("name", flat=True)):
             kept[noun] = sorted(stay)[:SHOWN]
     made.delete()

@@ -279,8 +279,8 @@ def _after_error(message: Message, error: DeliveryError) -> None:
 
 def wait_before(attempts: int, retry_after: float | None = None) -> float:
     """Seconds until the next try: doubled each time with jitter, never sooner than the network asked."""
-    backoff = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311
-    return max(backoff, (retry_after or 0.0) * random.uniform(1.0, 1.1))  # noqa: S311
+    backoff = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)  # noqa: S311 - a spread of waits, nothing secret
+    return max(backoff, (retry_after or 0.0) * random.uniform(1.0, 1.1))  # noqa: S311 - a spread of waits, nothing secret
 
 
 def _end(message: Message, state: str, error: str, wait: float | None = None) -> None:

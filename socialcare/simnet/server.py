@@ -20,7 +20,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             port = sockets[0].getsockname()[1]
-            print(f"Simulated networks are ready at http://{HOST}:{port}/", flush=True)  # noqa: T201
+            print(f"Simulated networks are ready at http://{HOST}:{port}/", flush=True)  # noqa: T201 - what it says to the person who started it
 
 
 def _listen(port: int) -> socket.socket:
@@ -36,7 +36,7 @@ def serve(port: int, home: str) -> int:
     try:
         listener = _listen(port)
     except (OSError, OverflowError) as error:
-        print(f"simnet: port {port} cannot be had: {error}", file=sys.stderr)  # noqa: T201
+        print(f"simnet: port {port} cannot be had: {error}", file=sys.stderr)  # noqa: T201 - what it says to the person who started it
         return 1
     ledger = Ledger(Path(home) / "simnet.sqlite3")
     config = uvicorn.Config(
