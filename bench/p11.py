@@ -20,6 +20,7 @@ ROUNDS = 3
 # What an agent types, by kind, and the limit's statement that finds the same.
 KINDS = {
     "handle": "identity exact (source, handle)",
+    "part of a handle": "handle contains",
     "name": "name contains, both parts",
     "phone": "phone ends with 7 digits, reversed btree",
     "typo": "name with a typo, similarity order",
@@ -96,6 +97,7 @@ def typed(kind: str, person: tuple[str, str, str]) -> str:
     first, *_, last = name.split(" ")
     words = {
         "handle": handle,
+        "part of a handle": handle[3:-2],
         "name": f"{first[1:]} {last[:4]}",
         "phone": phone[-7:],
         "typo": f"{first[:-1]}x {last}",

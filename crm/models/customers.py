@@ -5,7 +5,7 @@ from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Left, Lower, Right, Upper
+from django.db.models.functions import Left, Lower, Right, Reverse, Upper
 
 from crm.choices import ChannelKind, Trust
 from crm.models.companies import Company, Tag
@@ -136,6 +136,11 @@ class Identity(models.Model):
                 OpClass(Upper("value"), "gin_trgm_ops"),
                 name="identity_address_parts",
                 condition=Q(kind__in=["email", "phone"]),
+            ),
+            models.Index(
+                OpClass(Reverse("value"), "text_pattern_ops"),
+                name="identity_number_ends",
+                condition=Q(kind="phone"),
             ),
             # For `crm/services/matches.py`: the same address under another name.
             models.Index(

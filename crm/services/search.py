@@ -20,12 +20,14 @@ from crm.models import Message, Ticket, User
 
 KINDS = ("customers", "tickets", "messages")
 MOST = 10  # hits of a kind
+SHORTEST_END = 5  # digits of a telephone number
 SHORTEST_PART = 3  # letters; fewer are looked for at the beginning only
 COMMON = 1_000  # a word found more often than this is looked for from the newest message on
 FIRST_TICKET = 1000
 EXCERPT = 120  # characters shown around a hit
 _TELEPHONE = re.compile(r"[+(]?[0-9][0-9 ()/.-]{4,24}")
 _NUMBER = re.compile(r"#?([0-9]{4,18})")
+_ADDRESS = re.compile(r"[0-9@_.]")  # stands in addresses and hardly in names
 
 _CLOSE = """
 WITH hit AS (
@@ -45,6 +47,15 @@ WITH hit AS (
 SELECT h.customer_id AS id, c.name, h.matched, h.rank FROM (
     SELECT DISTINCT ON (customer_id) * FROM hit ORDER BY customer_id, rank
 ) h JOIN crm_customer c ON c.id = h.customer_id ORDER BY h.rank, c.name, c.id LIMIT %(most)s
+"""
+
+# A number as it is spoken: its last digits, whatever country and area stand before them.
+_ENDS = """
+SELECT i.customer_id AS id, c.name, i.value AS matched, 2 AS rank FROM (
+    SELECT DISTINCT ON (customer_id) customer_id, value FROM (
+        SELECT customer_id, value FROM crm_identity WHERE kind = 'phone' AND reverse(value) LIKE %(ends)s LIMIT %(most)s
+    ) x ORDER BY customer_id
+) i JOIN crm_customer c ON c.id = i.customer_id ORDER BY c.name, c.id
 """
 
 _PARTS = """
@@ -190,11 +201,18 @@ def marked(text: str, words: str) -> list[tuple[str, bool]]:
 
 def _customers(words: str) -> list[Hit]:
     found: dict[int, Hit] = {}
-    for stage in (_close, _parts, _mistyped):
-        for row in stage(words):
+    for stage in (_close, _ends, _parts, _mistyped):
+        brought = stage(words)
+        for row in brought:
             hit = Hit(id=row["id"], title=row["name"], matched=row["matched"], how=HOW[row["rank"]])
             found.setdefault(hit.id, hit)
-        if len(found) >= MOST or (found and stage is _parts):
+        # The next stage costs more, and would add nothing that was meant.
+        enough = {
+            _close: bool(_ADDRESS.search(words)) and any(hit.how == "exact" for hit in found.values()),
+            _ends: bool(brought),
+            _parts: bool(found),
+        }
+        if len(found) >= MOST or enough.get(stage):
             break
     return list(found.values())[:MOST]
 
@@ -214,6 +232,13 @@ def _close(words: str) -> list[dict]:
             "most": MOST,
         },
     )
+
+
+def _ends(words: str) -> list[dict]:
+    digits = _digits(words).lstrip("0")
+    if len(digits) < SHORTEST_END:
+        return []
+    return rows.dicts(_ENDS, {"ends": digits[::-1] + "%", "most": MOST})
 
 
 def _parts(words: str) -> list[dict]:

@@ -188,3 +188,23 @@ def test_a_seeded_history_hangs_together_and_can_be_searched(reader):
     someone = Customer.objects.order_by("pk")[42]
     first, last = someone.name.split()
     assert someone.name in [title for title, _ in found(f"{first} {last[:-1]}x{last[-1]}", reader)]
+
+
+def test_the_last_digits_of_a_number_find_its_owner_without_a_look_at_names(reader):
+    known("Carol", kind="phone", value="+447911123456")
+    known("Other", kind="phone", value="+441234567001")
+    with CaptureQueriesContext(connection) as asked:
+        assert [hit.title for hit in search.search("1123456", by=reader, kinds=["customers"]).customers] == ["Carol"]
+    assert len([one for one in asked if "crm_identity" in one["sql"]]) == 2  # close, and ends
+    assert found("911123", reader) == [("Carol", "contains")]  # digits from its midst
+
+
+def test_a_whole_handle_asks_for_nothing_more(reader):
+    known("Carol", handle="carol_in_paris")
+    known("Dave", handle="xcarol_in_paris")
+    known("Erin", handle="carol_in_paris_2")
+    with CaptureQueriesContext(connection) as asked:
+        hits = search.search("carol_in_paris", by=reader, kinds=["customers"]).customers
+    assert [(hit.title, hit.how) for hit in hits] == [("Carol", "exact"), ("Erin", "begins")]
+    assert len([one for one in asked if "crm_identity" in one["sql"]]) == 1
+    assert ("Dave", "contains") in found("carol_in_pari", reader)
