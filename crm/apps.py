@@ -16,6 +16,7 @@ class CrmConfig(AppConfig):
         """Plug in what the floor brings."""
         base = import_module("crm.connectors.base")
         base.register("items", "crm.connectors.open_format")
+        base.register("mail", "crm.connectors.mail")
         filters = import_module("crm.filters")
         import_module("crm.services.exports").register_own(
             filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter

@@ -326,6 +326,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat")
 CELERY_BEAT_SCHEDULE = {
     # Sends, retries and due times a lost task left behind are found in PostgreSQL.
     "sweep": {"task": "crm.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    # Mailboxes and networks that tell nobody are asked for what is new, each in its own time.
+    "polls": {"task": "crm.tasks.poll", "schedule": 5.0, "options": {"expires": 5}},
     # Clocks of tickets that moved are replayed; owners are warned before a promise is broken.
     "clocks": {"task": "crm.tasks.clocks", "schedule": 2.0, "options": {"expires": 2}},
     # Lines of the history are sealed, each with the one before it.

@@ -16,6 +16,7 @@ from crm.services import (
     imports,
     matches,
     messages,
+    polls,
     retention,
     rights,
     slas,
@@ -25,6 +26,7 @@ from crm.services import (
 )
 
 SWEEP_SECONDS = 10
+POLL_SECONDS = 5
 KEY_HOURS = 48
 SLICE_SECONDS = 20  # of an import, then others have their turn
 
@@ -51,6 +53,19 @@ def sweep() -> None:
         change_many.apply_async((bulk_id,), expires=SWEEP_SECONDS)
     for export_id in exports.due():
         write_out.apply_async((export_id,), expires=SWEEP_SECONDS)
+
+
+@shared_task
+def poll() -> None:
+    """Have each channel that is due fetched, so that a slow one holds up nobody else."""
+    for channel_id in polls.due():
+        fetch.apply_async((channel_id,), expires=POLL_SECONDS)
+
+
+@shared_task
+def fetch(channel_id: int) -> None:
+    """Ask one channel for what is new. Two at once ask once."""
+    polls.fetch(channel_id)
 
 
 @shared_task

@@ -63,6 +63,12 @@ class Item:
     extra: dict = field(default_factory=dict)
 
     @property
+    def automatic(self) -> str:
+        """Which machine wrote it (`bounce`, `auto_reply`, `list`, `own`), or nothing: nobody waits for an answer to it."""
+        said = self.extra.get("automatic")
+        return said if isinstance(said, str) else ""
+
+    @property
     def call_state(self) -> str:
         """Which event of a call this is, or nothing."""
         call = self.extra.get("call")
@@ -226,5 +232,12 @@ def _fill_reach(item: Item, reach: dict, read: _Reader) -> None:
 def fingerprint(item: Item, raw: bytes) -> str:
     """What tells two deliveries of one id apart: edits by their content, call events by theirs, the rest not at all."""
     if item.event == Event.EDITED or item.call_state:
-        return sha256(orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return sha256(_canonical(raw)).hexdigest()
     return ""
+
+
+def _canonical(raw: bytes) -> bytes:
+    try:
+        return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONDecodeError:  # a network that does not speak JSON
+        return raw

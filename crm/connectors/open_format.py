@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from crm.connectors.base import Capabilities
 from crm.connectors.items import parse
 from crm.errors import DeliveryError
 from crm.models import Channel
 
-__all__ = ["look_up", "parse", "send"]
+__all__ = ["CAN", "look_up", "parse", "send"]
+
+CAN = Capabilities(pushed=True)
 
 
 def send(channel: Channel, message: Any) -> str:

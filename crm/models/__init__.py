@@ -13,6 +13,7 @@ from crm.models.macros import Macro, MacroUse, MacroVersion
 from crm.models.merges import Apart, Merge, MergeRule, MovedRow
 from crm.models.messages import Message
 from crm.models.notices import NoteMention, Notice
+from crm.models.polls import Poll, PollDay
 from crm.models.privacy import (
     ErasedKey,
     Erasure,
@@ -87,6 +88,8 @@ __all__ = [
     "RetentionPolicy",
     "PastMessage",
     "PauseReason",
+    "Poll",
+    "PollDay",
     "Verification",
     "Viewing",
     "SavedView",

@@ -33,6 +33,11 @@ class Channel(models.Model):
     token = EncryptedField(blank=True, help_text="What we show the network. Encrypted at rest.")
     secret = EncryptedField(blank=True, help_text="Signs deliveries (HMAC-SHA256). Encrypted at rest.")
     previous_secret = EncryptedField(blank=True, help_text="Still accepted while the sender changes over.")
+    options = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What its connector must know beside address and token; never a secret.",
+    )
     is_active = models.BooleanField(default=True)
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Left, Lower, Right, Reverse, Upper
+from django.db.models.functions import Left, Lower, Reverse, Right, Upper
 
 from crm.choices import ChannelKind, Trust
 from crm.models.companies import Company, Tag

@@ -21,6 +21,12 @@ class Delivery(models.Model):
         max_length=64, blank=True, help_text="SHA-256 of an edit's canonical form, else empty."
     )
     raw = models.BinaryField()
+    form = models.CharField(
+        max_length=30,
+        blank=True,
+        help_text="The connector whose wire format it is; empty: the open format.",
+        db_default="",
+    )
     state = models.CharField(max_length=12, choices=DeliveryState, default=DeliveryState.QUEUED)
     outcome = models.CharField(max_length=8, choices=DeliveryOutcome, blank=True)
     copies = models.PositiveIntegerField(default=1, help_text="How often it came.")

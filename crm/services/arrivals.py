@@ -45,13 +45,20 @@ FROM matched t WHERE m.id = t.id RETURNING m.id, m.interaction_id
 
 
 def sort_out(inbounds: list[Inbound]) -> list[Inbound]:
-    """Handle our own posts, edits and deletions; returns the rest: what customers and strangers wrote."""
+    """Handle our own posts, machines' answers, edits and deletions; returns what customers and strangers wrote."""
     changes = [one for one in inbounds if one.item.event != Event.CREATED]
-    created = [one for one in inbounds if one.item.event == Event.CREATED]
+    machines = [one for one in inbounds if one.item.event == Event.CREATED and one.item.automatic]
+    created = [one for one in inbounds if one.item.event == Event.CREATED and not one.item.automatic]
+    if machines:
+        take_automatic(machines)
     ours = ours_among(created)
     own = [one for one in created if (one.channel.id, one.item.author_id) in ours]
-    if own:
-        take_own(own)
+    # An address of ours in From proves nothing: such a mail is no answer of ours, and no customer's either.
+    unproven = [one for one in own if not base.is_proven(one.channel.connector)]
+    for one in unproven:
+        one.outcome = DeliveryOutcome.IGNORED
+    if proven := [one for one in own if base.is_proven(one.channel.connector)]:
+        take_own(proven)
     for one in changes:
         one.outcome = DeliveryOutcome.UPDATE
     return [one for one in created if (one.channel.id, one.item.author_id) not in ours]
@@ -61,6 +68,16 @@ def ours_among(inbounds: list[Inbound]) -> set[tuple[int, str]]:
     """Which (channel id, author id) pairs are the brand's or staff's."""
     pairs = sorted({(one.channel.id, one.item.author_id) for one in inbounds})
     return set(rows.run(_OURS, ([c for c, _ in pairs], [a for _, a in pairs]))) if pairs else set()
+
+
+def take_automatic(machines: list[Inbound]) -> None:
+    """Nobody waits for an answer to a machine: no customer, no contact. A mail that came back tells who wrote it."""
+    for one in machines:
+        one.outcome = DeliveryOutcome.IGNORED
+        bounced = one.item.extra.get("bounced")
+        if one.item.automatic == "bounce" and isinstance(bounced, dict) and bounced.get("permanent"):
+            ids = [str(name) for name in bounced.get("messages") or []]
+            messages.came_back(one.channel.id, ids, str(bounced.get("reason") or "The mail came back."))
 
 
 def take_own(own: list[Inbound]) -> None:

@@ -28,11 +28,12 @@ BATCH = 1000
 
 # A corrected item takes the place of its quarantined first form; everything else that comes again is only counted.
 STORE = """
-INSERT INTO crm_delivery AS d (channel_id, external_id, event, digest, raw, state, error, copies, outcome, attempts)
+INSERT INTO crm_delivery AS d (channel_id, external_id, event, digest, raw, form, state, error, copies, outcome, attempts)
 SELECT g.*, '', 0 FROM unnest(
-    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::int[]) AS g
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[], %s::int[]) AS g
 ON CONFLICT (channel_id, external_id, event, digest) DO UPDATE SET copies = d.copies + excluded.copies,
     raw = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN excluded.raw ELSE d.raw END,
+    form = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN excluded.form ELSE d.form END,
     error = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN '' ELSE d.error END,
     attempts = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN 0 ELSE d.attempts END,
     state = CASE WHEN d.state = 'quarantined' AND excluded.state = 'queued' THEN 'queued' ELSE d.state END
@@ -63,7 +64,7 @@ WITH chosen AS MATERIALIZED (
     SELECT id FROM crm_delivery WHERE state = 'queued' ORDER BY id LIMIT %s::int FOR UPDATE SKIP LOCKED
 )
 UPDATE crm_delivery d SET state = 'in_progress', attempts = d.attempts + 1 FROM chosen WHERE d.id = chosen.id
-RETURNING d.id, d.channel_id, d.raw, d.attempts, d.received_at, d.error <> '' AS failed
+RETURNING d.id, d.channel_id, d.raw, d.attempts, d.received_at, d.error <> '' AS failed, d.form
 """
 
 _CHANNELS = rows.with_columns("SELECT {c} FROM crm_channel c WHERE c.id = ANY(%s::bigint[])", c=Channel)
@@ -78,6 +79,7 @@ class Sent:
     key: Key
     raw: bytes
     errors: dict[str, str] = field(default_factory=dict)
+    form: str = ""  # the connector whose wire format it is; empty: the open format
 
 
 @dataclass(slots=True)
@@ -94,18 +96,26 @@ class Receipt:
         return {"accepted": self.accepted, "duplicates": self.duplicates, "rejected": self.rejected}
 
 
-def read(channel_id: int, raws: list[bytes]) -> list[Sent]:
-    """Look at each item once: its key, and what is wrong with it. No database."""
-    return [_read_one(channel_id, raw) for raw in raws]
+def read(channel_id: int, raws: list[bytes], form: str = "") -> list[Sent]:
+    """Look at each item once: its key, and what is wrong with it. No database.
+
+    `form` names the connector in whose wire format the items are; without one they are in the open format.
+    """
+    parse = base.parser(form)
+    return [_read_one(channel_id, raw, form, parse) for raw in raws]
 
 
-def _read_one(channel_id: int, raw: bytes) -> Sent:
+def _read_one(channel_id: int, raw: bytes, form: str, parse: base.Parser) -> Sent:
     try:
-        item = items.parse(raw)
+        item = parse(raw)
     except items.Rejected as error:
-        name = error.external_id or "sha256:" + sha256(raw).hexdigest()
-        return Sent((channel_id, name, Event.CREATED.value, ""), raw, error.errors)
-    return Sent((channel_id, item.id, str(item.event), items.fingerprint(item, raw)), raw)
+        return _unread(channel_id, raw, form, error)
+    return Sent((channel_id, item.id, str(item.event), items.fingerprint(item, raw)), raw, form=form)
+
+
+def _unread(channel_id: int, raw: bytes, form: str, error: items.Rejected) -> Sent:
+    name = error.external_id or "sha256:" + sha256(raw).hexdigest()
+    return Sent((channel_id, name, Event.CREATED.value, ""), raw, error.errors, form)
 
 
 def store_params(sent: list[Sent]) -> tuple:
@@ -123,6 +133,7 @@ def store_params(sent: list[Sent]) -> tuple:
     return (
         *[[one.key[place] for one in ordered] for place in range(4)],
         [one.raw for one in ordered],
+        [one.form for one in ordered],
         states,
         ["; ".join(f"{name}: {text}" for name, text in one.errors.items()) for one in ordered],
         [copies[one.key] for one in ordered],
@@ -150,9 +161,9 @@ def receipt(sent: list[Sent], stored: list[tuple]) -> Receipt:
     return answer
 
 
-def accept(channel: Channel, raws: list[bytes]) -> Receipt:
+def accept(channel: Channel, raws: list[bytes], form: str = "") -> Receipt:
     """One durable write for the whole list, then the bell. The same statement as the web door's."""
-    sent = read(channel.pk, raws)
+    sent = read(channel.pk, raws, form)
     with transaction.atomic():
         stored = rows.run(STORE, store_params(sent))
         live.ring(live.BELT)
@@ -174,17 +185,17 @@ class Claimed:
 
     def read(self, channels: dict[int, Channel]) -> "Claimed":
         """Read and judge each item. Arithmetic only: another thread may do it, without a database."""
-        for delivery_id, channel_id, raw, _, received_at, _ in self.rows:
+        for delivery_id, channel_id, raw, _, received_at, _, form in self.rows:
             channel = channels[channel_id]
             try:
-                item = base.connector(channel.connector).parse(bytes(raw))
+                item = base.parser(form)(bytes(raw))
             except items.Rejected as error:
                 self.unreadable.append((delivery_id, str(error)))
             except Exception as error:  # a connector's own fault must not stop the belt
                 log.exception("connector failed", extra={"delivery": delivery_id})
                 self.unreadable.append((delivery_id, f"{type(error).__name__}: {error}"))
             else:
-                was = masking.on_arrival(item, bytes(raw))
+                was = masking.on_arrival(item, bytes(raw), form)
                 self.inbounds.append(
                     Inbound(
                         delivery_id=delivery_id,

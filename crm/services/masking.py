@@ -3,12 +3,12 @@
 import re
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.db import transaction
 
 from crm import masks, rows, secrets
 from crm.access import Permission, require
+from crm.connectors import base
 from crm.connectors.base import Inbound
 from crm.connectors.items import Item
 from crm.errors import InvalidInput, NotFound
@@ -26,7 +26,7 @@ ON CONFLICT (channel_id, external_id) DO UPDATE SET title = excluded.title, text
 """
 
 
-def on_arrival(item: Item, raw: bytes) -> tuple[str, str, bytes] | None:
+def on_arrival(item: Item, raw: bytes, form: str = "") -> tuple[str, str, bytes] | None:
     """Mask an item's words in place; returns title and text as they were, and the raw bytes without what was masked.
 
     None: nothing was. Arithmetic only. Runs before anything is judged, searched or shown.
@@ -40,9 +40,7 @@ def on_arrival(item: Item, raw: bytes) -> tuple[str, str, bytes] | None:
         return None
     was = (item.title, item.text)
     item.text, item.title = text.text, title.text
-    for piece, instead in pieces:
-        raw = raw.replace(orjson.dumps(piece)[1:-1], orjson.dumps(instead)[1:-1])
-    return (*was, raw)
+    return (*was, base.rewriter(form)(raw, pieces))
 
 
 def keep(inbounds: list[Inbound]) -> None:

@@ -63,6 +63,13 @@ UPDATE crm_message SET state = 'sent', external_id = %s, sent_at = coalesce(sent
 WHERE id = %s AND (external_id IS NULL OR external_id = %s) RETURNING id, interaction_id
 """
 
+# An answer to ours may come before our echo, and mail has no echo at all: the thread is known by it from now on.
+_KNOWN = """
+INSERT INTO crm_threadref (channel_id, external_id, thread)
+SELECT channel_id, 'i:' || external_id, thread FROM crm_message WHERE id = %s AND thread IS NOT NULL
+ON CONFLICT (channel_id, external_id) DO NOTHING
+"""
+
 # The clocks of `practice.md` 5.1: they stop when the network confirmed, and only for what was said before we wrote.
 _ANSWERED = """
 WITH said AS (
@@ -306,6 +313,7 @@ def mark_sent(message_id: int, external_id: str) -> None:
                 extra={"reply": message_id, "post": external_id},
             )
             return
+        rows.run(_KNOWN, (message_id,))
         already = message.state == MessageState.SENT
         message.state = MessageState.SENT
         if not already:
@@ -344,6 +352,17 @@ def confirmed(message_ids: list[int]) -> None:
     if message_ids:
         answered(message_ids)
         _moved(list(Message.objects.select_related("interaction").filter(pk__in=message_ids)))
+
+
+def came_back(channel_id: int, external_ids: list[str], reason: str) -> None:
+    """What was sent did not reach anybody: it failed after all, in the transaction that took the news."""
+    found = rows.run(
+        "UPDATE crm_message SET state = 'failed', error = %s WHERE channel_id = %s AND external_id = ANY(%s) "
+        "AND direction = 'outbound' AND state = 'sent' RETURNING id",
+        (f"It came back: {reason}"[:2000], channel_id, external_ids),
+    )
+    if found:
+        _moved(list(Message.objects.select_related("interaction").filter(pk__in=[row[0] for row in found])))
 
 
 def _moved(messages: list[Message]) -> None:

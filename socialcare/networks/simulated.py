@@ -1,11 +1,14 @@
 """The simulated networks: posts over HTTP under our own key, so that a second request is no second post."""
 
+from crm.connectors.base import Capabilities
 from crm.connectors.items import parse
 from crm.errors import DeliveryError
 from crm.models import Channel, ChannelAccount, Message, ThreadRef
 from socialcare.networks import base
 
-__all__ = ["look_up", "parse", "send"]
+__all__ = ["CAN", "look_up", "parse", "send"]
+
+CAN = Capabilities(private=True, edit=True, delete=True, idempotent=True, pushed=True)
 
 
 def send(channel: Channel, message: Message) -> str:

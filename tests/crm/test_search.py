@@ -194,7 +194,9 @@ def test_the_last_digits_of_a_number_find_its_owner_without_a_look_at_names(read
     known("Carol", kind="phone", value="+447911123456")
     known("Other", kind="phone", value="+441234567001")
     with CaptureQueriesContext(connection) as asked:
-        assert [hit.title for hit in search.search("1123456", by=reader, kinds=["customers"]).customers] == ["Carol"]
+        assert [hit.title for hit in search.search("1123456", by=reader, kinds=["customers"]).customers] == [
+            "Carol"
+        ]
     assert len([one for one in asked if "crm_identity" in one["sql"]]) == 2  # close, and ends
     assert found("911123", reader) == [("Carol", "contains")]  # digits from its midst
 
