@@ -51,6 +51,14 @@ LENGTHS: dict[str, int] = {
 }
 
 
+class MailSecurity(TextChoices):
+    """How the line to a mail server is secured."""
+
+    TLS = "tls", "TLS"
+    STARTTLS = "starttls", "STARTTLS"
+    NONE = "none", "none (own network only)"
+
+
 class Family(TextChoices):
     """Channels that are worked alike: the same offer time, units and presence."""
 

@@ -180,7 +180,7 @@ keeps("crm.Delivery", Kept(
     noun="deliveries", of=f"({ITEM} OR t.id = ANY(%(deliveries)s)) AND t.state NOT IN ('queued', 'in_progress')",
     words={"external_id": STAND_IN, "digest": NO_TEXT, "raw": "''::bytea",
            "error": "CASE WHEN t.state = 'quarantined' THEN 'Erased.' ELSE '' END"},
-    plain=("event", "state", "outcome"),
+    plain=("event", "state", "outcome", "form"),
 ))  # fmt: skip
 keeps("crm.ImportRow", Kept(
     noun="rows of imports", of="t.customer_id = ANY(%(customers)s) OR t.id = ANY(%(import_rows)s)",
@@ -261,7 +261,19 @@ nobody("account.EmailConfirmation", "key")
 nobody("contenttypes.ContentType", "app_label", "model")
 nobody("sessions.Session", "session_key", "session_data")
 nobody("crm.Brand", "slug", "name")
-nobody("crm.Channel", "slug", "name", "kind", "connector", "base_url", "token", "secret", "previous_secret")
+nobody(
+    "crm.Channel",
+    "slug",
+    "name",
+    "kind",
+    "connector",
+    "base_url",
+    "token",
+    "secret",
+    "previous_secret",
+    "options",
+)
+nobody("crm.Poll", "cursor", "error")
 nobody("crm.ChannelAccount", "external_id", "handle", "name")
 nobody("crm.Code", "kind", "code", "label")
 nobody("crm.Macro", "slug", "name", "situation", "reach")

@@ -386,6 +386,7 @@ SPECTACULAR_SETTINGS = {
     # Several nouns have a state or status of their own: each list gets its own name.
     "ENUM_NAME_OVERRIDES": {
         "ChannelKindEnum": "crm.choices.ChannelKind",
+        "MailSecurityEnum": "crm.choices.MailSecurity",
         "CodeKindEnum": "crm.choices.CodeKind",
         "TicketKindEnum": "crm.choices.TicketKind",
         "LinkKindEnum": "crm.choices.LinkKind",

@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from crm.api.base import NotHere
 from crm.views import (
     bulks,
+    channels,
     companies,
     customers,
     deliveries,
@@ -58,6 +59,7 @@ pages = [
     path("notices/", notices.NoticeList.as_view(), name="notices"),
     path("notices/<int:pk>/", notices.NoticeOpen.as_view(), name="notice-open"),
     path("customers/<int:pk>/disclosure/", privacy.CustomerDisclosure.as_view(), name="customer-disclosure"),
+    path("messages/<int:pk>/files/<int:place>/", interactions.MessageFile.as_view(), name="message-file"),
     path("messages/<int:pk>/reveal/", privacy.MessageReveal.as_view(), name="message-reveal"),
     path("people/", people.PeopleList.as_view(), name="people"),
     path("people/<int:pk>/", people.PersonDetail.as_view(), name="person"),
@@ -73,6 +75,9 @@ pages = [
     path("imports/<int:pk>/", imports.ImportDetail.as_view(), name="import"),
     path("exports/", exports.ExportList.as_view(), name="exports"),
     path("exports/<int:pk>/file/", exports.ExportFile.as_view(), name="export-file"),
+    path("channels/", channels.ChannelList.as_view(), name="channels"),
+    path("channels/mailbox/", channels.NewMailbox.as_view(), name="mailbox-new"),
+    path("channels/<int:pk>/", channels.ChannelDetail.as_view(), name="channel"),
     path("deliveries/", deliveries.DeliveryList.as_view(), name="deliveries"),
     path("deliveries/<int:pk>/replay/", deliveries.Replay.as_view(), name="delivery-replay"),
 ]

@@ -24,6 +24,7 @@ class SocialcareConfig(AppConfig):
         judging = import_module("crm.judging")
         mentions = import_module("socialcare.services.mentions")
         base.register("simnet", "socialcare.networks.simulated")
+        base.register("mastodon", "socialcare.networks.mastodon")
         base.register_taker(NETWORKS, mentions.ingest)
         base.register_follower(mentions.follow_changes)
         judging.register(import_module("socialcare.services.judge").judge)

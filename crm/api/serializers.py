@@ -13,6 +13,7 @@ from crm.choices import (
     ClockState,
     ConsentPurpose,
     LinkKind,
+    MailSecurity,
     Question,
     Role,
     TicketKind,
@@ -35,6 +36,7 @@ from crm.models import (
     Message,
     Order,
     PauseReason,
+    Poll,
     StatusName,
     Survey,
     Tag,
@@ -235,6 +237,47 @@ class ChannelSerializer(serializers.ModelSerializer):
     class Meta:
         model = Channel
         fields = ["id", "slug", "name", "kind", "family", "brand", "connector", "is_active"]
+
+
+class MailboxInput(serializers.Serializer):
+    """A mailbox as it is set up; it is not fetched before its poll is switched on."""
+
+    name = serializers.CharField(max_length=100)
+    brand = serializers.CharField(max_length=50)
+    address = serializers.CharField(max_length=320)
+    password = serializers.CharField(max_length=500, write_only=True, trim_whitespace=False)
+    user = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    imap_host = serializers.CharField(max_length=253)
+    imap_port = serializers.IntegerField(min_value=1, max_value=65_535, required=False)
+    imap_security = serializers.ChoiceField(MailSecurity.choices, required=False)
+    smtp_host = serializers.CharField(max_length=253, required=False, allow_blank=True)
+    smtp_port = serializers.IntegerField(min_value=1, max_value=65_535, required=False)
+    smtp_security = serializers.ChoiceField(MailSecurity.choices, required=False)
+    folder = serializers.CharField(max_length=200, required=False)
+    since_days = serializers.IntegerField(min_value=0, max_value=30, required=False)
+
+
+class PollSerializer(serializers.ModelSerializer):
+    """How the fetching of a channel goes; where it is stays with us."""
+
+    class Meta:
+        model = Poll
+        fields = [
+            "is_on", "every", "due_at", "fetched_at", "last_in_at", "failing_since", "failures", "error", "expires_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class PollInput(serializers.Serializer):
+    is_on = serializers.BooleanField()
+    every = serializers.IntegerField(min_value=5, max_value=86_400, required=False, help_text="Seconds.")
+
+
+class HealthSerializer(serializers.Serializer):
+    """What a look at a channel's network found; it changes nothing there."""
+
+    good = serializers.BooleanField()
+    findings = serializers.ListField(child=serializers.CharField())
 
 
 class DeliverySerializer(serializers.ModelSerializer):

@@ -3,7 +3,19 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from crm.api import bulks, codes, companies, imports, lists, macros, notices, privacy, rights, viewsets
+from crm.api import (
+    bulks,
+    channels,
+    codes,
+    companies,
+    imports,
+    lists,
+    macros,
+    notices,
+    privacy,
+    rights,
+    viewsets,
+)
 from crm.api.schema import DocsView, SchemaView
 
 router = SimpleRouter()
@@ -24,7 +36,7 @@ router.register("messages", viewsets.MessageViewSet, "api-message")
 router.register("tickets", viewsets.TicketViewSet, "api-ticket")
 router.register("codes", codes.CodeViewSet, "api-code")
 router.register("pause-reasons", viewsets.PauseReasonViewSet, "api-pause-reason")
-router.register("channels", viewsets.ChannelViewSet, "api-channel")
+router.register("channels", channels.ChannelViewSet, "api-channel")
 router.register("deliveries", viewsets.DeliveryViewSet, "api-delivery")
 router.register("macros", macros.MacroViewSet, "api-macro")
 router.register("notices", notices.NoticeViewSet, "api-notice")

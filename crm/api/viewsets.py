@@ -19,7 +19,6 @@ from crm.errors import DomainError, NotFound
 from crm.lists import CUSTOMERS, TICKETS
 from crm.models import (
     ApiToken,
-    Channel,
     ChecklistItem,
     Customer,
     Delivery,
@@ -526,21 +525,6 @@ class PauseReasonViewSet(ScopedViewSet):
 
     def scoped(self) -> QuerySet:
         return for_workers(self.queryset, self.request.user)
-
-
-class ChannelViewSet(ScopedViewSet):
-    """Endpoints of ours."""
-
-    noun = "channels"
-    queryset = Channel.objects.select_related("brand")
-    serializer_class = serializers.ChannelSerializer
-    filterset_class = filters.ChannelFilter
-    ordering_fields = ("id", "slug")
-    ordering = "slug"
-    slug_field = "slug"
-
-    def scoped(self) -> QuerySet:
-        return for_workers(self.queryset.all(), self.request.user)
 
 
 class DeliveryViewSet(ScopedViewSet):

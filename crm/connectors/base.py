@@ -68,6 +68,15 @@ class Health:
     expires_at: datetime | None = None  # of our key there
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who we are on a network: what this account writes is ours."""
+
+    external_id: str
+    handle: str = ""
+    name: str = ""
+
+
 class Connector(Protocol):
     """One provider: a module with these names. `send` and `look_up` raise DeliveryError, `parse` only Rejected."""
 
@@ -88,6 +97,9 @@ class Fetching(Connector, Protocol):
 
     def fetch(self, channel: Channel, cursor: dict[str, Any]) -> Fetched:
         """What came since the cursor; an empty one begins. Leaves the other side as it is."""
+
+    def whoami(self, channel: Channel) -> Account:
+        """Whose key we hold there."""
 
     def probe(self, channel: Channel) -> Health:
         """Whether it answers, takes our key, and what it holds; changes nothing."""
@@ -173,6 +185,15 @@ def _rewritten(raw: bytes, pieces: list[tuple[str, str]]) -> bytes:
     for piece, instead in pieces:
         raw = raw.replace(orjson.dumps(piece)[1:-1], orjson.dumps(instead)[1:-1])
     return raw
+
+
+def file_of(form: str, raw: bytes, place: int) -> tuple[str, bytes] | None:
+    """Name and octets of a file in an item's own bytes, of formats that carry files; None when it is not there."""
+    own: Callable[[bytes, int], tuple[str, bytes]] | None = getattr(connector(form), "file", None)
+    try:
+        return own(raw, place) if own else None
+    except FAULTS:
+        return None
 
 
 def register_taker(kinds: set[str], taker: Taker) -> None:

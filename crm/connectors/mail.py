@@ -6,8 +6,10 @@ so they are reached whatever their address is.
 
 import imaplib
 import re
+import secrets
 import smtplib
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,19 +21,19 @@ from typing import Any
 from imap_tools import BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted
 from imap_tools.errors import ImapToolsError, MailboxLoginError
 
-from crm.connectors.base import Capabilities, Fetched, Health
-from crm.connectors.mail_reading import CUT, LARGEST, parse, rewritten
+from crm.choices import MailSecurity
+from crm.connectors.base import Account, Capabilities, Fetched, Health
+from crm.connectors.mail_reading import CUT, LARGEST, file, parse, rewritten
 from crm.errors import DeliveryError
 from crm.models import Channel, Message, ThreadRef
 
-__all__ = ["CAN", "fetch", "look_up", "parse", "probe", "rewritten", "send"]
+__all__ = ["CAN", "fetch", "file", "look_up", "parse", "probe", "rewritten", "send", "whoami"]
 
 CAN = Capabilities(media=20, fetched=True, proven=False)
 
 AT_ONCE = 50  # mails of one look
 OCTETS_AT_ONCE = 30_000_000
 SECONDS = 20.0  # for each answer of the other side
-SECURITY = ("tls", "starttls", "none")
 BACK_DAYS = 30  # at most so far back begins a mailbox that is new to us
 
 _UID = re.compile(rb"UID (\d+)")
@@ -92,6 +94,12 @@ def fetch(channel: Channel, cursor: dict[str, Any]) -> Fetched:
         return Fetched(raws, {"validity": validity, "uid": last}, more=bool(uids) and last < uids[-1])
 
 
+def whoami(channel: Channel) -> Account:
+    """The mailbox's own address: a mail under it is never a customer's."""
+    box = Box.of(channel)
+    return Account(box.address.lower(), name=channel.name)
+
+
 def probe(channel: Channel) -> Health:
     """Whether both servers answer and let us in, and what lies in the box: a dry run of the first look."""
     box = Box.of(channel)
@@ -119,17 +127,21 @@ def probe(channel: Channel) -> Health:
 
 @contextmanager
 def _opened(channel: Channel, box: Box) -> Iterator[BaseMailBox]:
-    kinds = {"tls": MailBox, "starttls": MailBoxStartTls, "none": MailBoxUnencrypted}
+    kinds = {
+        MailSecurity.TLS: MailBox,
+        MailSecurity.STARTTLS: MailBoxStartTls,
+        MailSecurity.NONE: MailBoxUnencrypted,
+    }
     mailbox = None
     try:
-        mailbox = kinds[box.imap_security](box.imap_host, box.imap_port, timeout=SECONDS)
+        mailbox = kinds[MailSecurity(box.imap_security)](box.imap_host, box.imap_port, timeout=SECONDS)
         enter = mailbox.login if (box.login + channel.token).isascii() else mailbox.login_utf8
         enter(box.login, channel.token, None)
         mailbox.folder.set(box.folder, readonly=True)
         yield mailbox
     except MailboxLoginError as error:
         raise DeliveryError(f"{box.imap_host} does not let us in: {_said(error)}", permanent=True) from error
-    except KeyError as error:
+    except ValueError as error:
         raise DeliveryError(f"{box.imap_security} is no way to reach a mailbox.", permanent=True) from error
     except TROUBLE as error:
         raise DeliveryError(f"{box.imap_host}: {_said(error)}", permanent=False) from error
@@ -304,9 +316,9 @@ def _sender(channel: Channel, box: Box) -> Iterator[smtplib.SMTP]:
     """A server that will take a mail of ours. Whatever fails until then, nothing was sent."""
     server: smtplib.SMTP | None = None
     try:
-        kind = smtplib.SMTP_SSL if box.smtp_security == "tls" else smtplib.SMTP
+        kind = smtplib.SMTP_SSL if box.smtp_security == MailSecurity.TLS else smtplib.SMTP
         server = kind(box.smtp_host, box.smtp_port, timeout=SECONDS)
-        if box.smtp_security == "starttls":
+        if box.smtp_security == MailSecurity.STARTTLS:
             server.starttls(context=ssl.create_default_context())
         server.ehlo_or_helo_if_needed()
         if channel.token and server.has_extn("auth"):
@@ -341,3 +353,33 @@ def _sent(server: smtplib.SMTP, mail: EmailMessage) -> DeliveryError | None:
 def _refused(code: int, words: bytes | str) -> DeliveryError:
     said = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return DeliveryError(f"refused with {code} {' '.join(said.split())[:200]}", permanent=code >= 500)
+
+
+# --- Tried out
+
+
+def round_trip(channel: Channel, seconds: float = 20.0) -> Health:
+    """A mail from us to us, and whether it is there within some seconds."""
+    box = Box.of(channel)
+    if not box.smtp_host:
+        return Health(False, ["No server is named that takes mails from us."])
+    trial = EmailMessage()
+    trial["From"] = trial["To"] = box.address
+    trial["Subject"] = "Earshot can be heard"
+    trial["Date"] = format_datetime(datetime.now(UTC))
+    trial["Message-ID"] = f"<trial.{secrets.token_hex(12)}@{box.address.rpartition('@')[2]}>"
+    trial["Auto-Submitted"] = "auto-generated"
+    trial.set_content(
+        "This mail tries out whether what is sent from here arrives here. Nobody need answer it."
+    )
+    with _sender(channel, box) as server:
+        refusal = _sent(server, trial)
+    if refusal:
+        raise refusal
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with _opened(channel, box) as mailbox:
+            if mailbox.uids(f'HEADER Message-ID "{trial["Message-ID"]}"', charset=None):
+                return Health(True, [f"A mail to {box.address} left and arrived."])
+        time.sleep(1.0)
+    return Health(False, [f"A mail to {box.address} left, but was not there {seconds:.0f} seconds later."])

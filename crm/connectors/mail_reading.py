@@ -6,7 +6,6 @@ What is cut (quotes and signatures) stays in the raw bytes. Patterns run on RE2:
 import email
 import email.message
 import email.utils
-import html
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header
@@ -14,11 +13,11 @@ from email.message import Message
 from hashlib import sha256
 from typing import cast
 
-import nh3
 import re2
 from imap_tools.message import MailMessage
 from imap_tools.utils import decode_value, parse_email_addresses
 
+from crm import markup
 from crm.choices import Audience, ItemKind
 from crm.connectors.items import MAX_ID, MAX_NAME, MAX_TEXT, Item, Rejected
 
@@ -49,11 +48,7 @@ _SIGNED = re2.compile(
     r"(?i)^(?:--|—|__)\s*$|^(?:sent from my |sent via |von meinem .{1,40} gesendet|gesendet von |envoyé de mon |"
     r"enviado desde |inviato da |verzonden vanaf |get outlook for ).{0,80}$"
 )
-_BREAK = re2.compile(r"(?i)<br\s?/?>|</(?:p|div|tr|li|h[1-6]|blockquote|table|ul|ol|pre)>|<hr\s?/?>")
-_TAG = re2.compile(r"<[^>]{0,200}>")
-_BLANKS = re2.compile(r"[ \t\x{00a0}]+")
 _LINES = re2.compile(r"\n{3,}")
-_SHAPES = {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "pre", "hr"}
 
 _BOUNCE_SENDER = re2.compile(r"(?i)^(?:mailer-daemon|postmaster|mail-daemon|mdaemon)@")
 _BOUNCE_SUBJECT = re2.compile(
@@ -206,15 +201,7 @@ def _texts(message: Message) -> Iterator[Message]:
 def _body(mail: MailMessage) -> str:
     """The plain text, or what an HTML mail says."""
     text = mail.text[:BODY_READ]
-    return text if text.strip() else _plain(mail.html[:BODY_READ], answer="In-Reply-To" in mail.obj)
-
-
-def _plain(markup: str, *, answer: bool) -> str:
-    """The text of HTML. In an answer what stands in quotes is not its writer's own."""
-    away = {"script", "style", "title", "head", *({"blockquote"} if answer else ())}
-    shaped = nh3.clean(markup, tags=_SHAPES, clean_content_tags=away, attributes={})
-    lines = _TAG.sub("", _BREAK.sub("\n", shaped.replace("\n", " ")))
-    return "\n".join(_BLANKS.sub(" ", line).strip() for line in html.unescape(lines).split("\n"))
+    return text if text.strip() else markup.plain(mail.html[:BODY_READ], quotes="In-Reply-To" not in mail.obj)
 
 
 def _own_words(text: str) -> str:

@@ -18,7 +18,7 @@ from crm.bus import publish
 from crm.choices import Audience, ChannelKind, Direction, MessageState
 from crm.connectors import base
 from crm.errors import Conflict, DeliveryError, InvalidInput, NotFound
-from crm.models import Customer, Interaction, Message, User
+from crm.models import Customer, Delivery, Interaction, Message, User
 from crm.services import activities, interactions, notices, streams
 
 log = logging.getLogger(__name__)
@@ -388,6 +388,20 @@ def _tell(messages: list[Message], kind: str) -> None:
             desks = {one.author_id, one.interaction.assigned_to_id} - {None}
             tellings += [(f"desk:{user}", "message.updated", data) for user in sorted(desks)]
     interactions.tell(tellings)
+
+
+def file(message: Message, place: int) -> tuple[str, bytes]:
+    """Name and octets of a file that came with a message, out of the bytes that came. Raises NotFound."""
+    if message.deleted_at is not None or not any(one.get("file") == place for one in message.media):
+        raise NotFound("There is no such file.")
+    came = Delivery.objects.filter(
+        channel_id=message.channel_id, external_id=message.external_id or ""
+    ).exclude(form="")
+    delivery = came.only("raw", "form").first()
+    found = base.file_of(delivery.form, bytes(delivery.raw), place) if delivery else None
+    if found is None:
+        raise NotFound("The file is not kept any more.")
+    return found
 
 
 # --- Settling what nobody knows

@@ -14,7 +14,7 @@ from django.db import transaction
 from crm import rows
 from crm.connectors import base
 from crm.errors import Conflict, DeliveryError, InvalidInput
-from crm.models import Channel, Poll, User
+from crm.models import Channel, ChannelAccount, Poll, User
 from crm.services import activities, deliveries
 
 log = logging.getLogger(__name__)
@@ -173,8 +173,7 @@ def probe(channel: Channel) -> base.Health:
 
 def switch(channel: Channel, *, on: bool, by: User, every: int | None = None) -> Poll:
     """Begin to fetch a channel, or stop. What is switched on again goes on where it stood."""
-    if on and base.fetching(channel.connector) is None:
-        raise InvalidInput("This channel is not fetched: its network tells us.")
+    ours = _whoami(channel) if on else None
     if every is not None and not FASTEST <= every <= SLOWEST:
         raise InvalidInput(
             "How often?", errors={"every": f"is a number of seconds from {FASTEST} to {SLOWEST}"}
@@ -184,12 +183,28 @@ def switch(channel: Channel, *, on: bool, by: User, every: int | None = None) ->
         poll.is_on = on
         poll.every = every or poll.every
         poll.save(update_fields=["is_on", "every"])
-        if on:
+        if ours is not None:
+            # What we write there ourselves comes back: it must be known as ours before the first look.
+            ChannelAccount.objects.get_or_create(
+                channel=channel,
+                external_id=ours.external_id,
+                defaults={"handle": ours.handle, "name": ours.name},
+            )
             rows.run(
                 "UPDATE crm_poll SET due_at = statement_timestamp() WHERE channel_id = %s", (channel.pk,)
             )
         activities.record("poll.switched", by=by, channel=channel.slug, on=on, every=poll.every)
     return poll
+
+
+def _whoami(channel: Channel) -> base.Account:
+    connector = base.fetching(channel.connector)
+    if connector is None:
+        raise InvalidInput("This channel is not fetched: its network tells us.")
+    try:
+        return connector.whoami(channel)
+    except DeliveryError as error:
+        raise InvalidInput(f"It cannot be fetched yet: {error.detail}") from error
 
 
 def look_now(channel: Channel) -> None:

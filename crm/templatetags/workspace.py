@@ -54,6 +54,7 @@ PLACES = (
     ("/tickets/", "Tickets", "ticket", "t", EVERYBODY),
     ("/queues/", "Queues", "list", "q", EVERYBODY - {Role.MARKETING}),
     ("/boards/floor/", "Board", "layout-dashboard", "b", OVERSEERS),
+    ("/channels/", "Channels", "ear", "h", OVERSEERS),
     ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
     ("/privacy/", "Privacy", "shield-check", "y", OVERSEERS),
     ("/people/", "People and rights", "lock", "p", frozenset({Role.ADMINISTRATOR})),
@@ -62,6 +63,7 @@ PLACES = (
 # Places that a right opens which was given beside the role.
 _OPENED_BY = {
     "/boards/floor/": Permission.WATCH_BOARDS,
+    "/channels/": Permission.READ_DELIVERIES,
     "/deliveries/": Permission.READ_DELIVERIES,
     "/privacy/": Permission.SEE_PRIVACY,
     "/people/": Permission.CONFIGURE,

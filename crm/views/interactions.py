@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import content_disposition_header
 
 from crm.access import Permission, find, may
 from crm.choices import LENGTHS, Audience, InteractionStatus
@@ -70,3 +71,17 @@ class MessageFragment(Page):
         )
         message = find(visible, pk=kwargs["message"], interaction=kwargs["pk"])
         return {"message": message, "interaction": message.interaction}
+
+
+class MessageFile(Page):
+    """`/messages/<id>/files/<n>/`: a file that came with a message; never shown in place, whatever it says it is."""
+
+    permission = Permission.READ_WORK
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        message = find(Message.objects.visible_to(request.user), pk=kwargs["pk"])
+        name, octets = messages.file(message, kwargs["place"])
+        answer = HttpResponse(octets, content_type="application/octet-stream")
+        answer["Content-Disposition"] = content_disposition_header(True, name or "file")
+        answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return answer

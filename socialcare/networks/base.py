@@ -2,6 +2,7 @@
 
 import email.utils
 import time
+from typing import Any
 
 from crm import fetch
 from crm.errors import DeliveryError
@@ -13,7 +14,9 @@ LATER = {408, 425, 429, 500, 503}
 UNCLEAR = {502, 504}
 
 
-def call(channel: Channel, method: str, path: str, **arguments) -> fetch.Answer:
+def call(
+    channel: Channel, method: str, path: str, *, headers: dict[str, str] | None = None, **arguments: Any
+) -> fetch.Answer:
     """One request to the channel's network with its token. Raises DeliveryError when no answer came."""
     if not channel.base_url:
         raise DeliveryError(f"{channel.name} has no address of its network.", permanent=True)
@@ -22,7 +25,7 @@ def call(channel: Channel, method: str, path: str, **arguments) -> fetch.Answer:
             method,
             channel.base_url.rstrip("/") + path,
             base_url=channel.base_url,
-            headers={"Authorization": f"Bearer {channel.token}"},
+            headers={"Authorization": f"Bearer {channel.token}", **(headers or {})},
             **arguments,
         )
     except fetch.FetchError as error:
@@ -33,6 +36,25 @@ def call(channel: Channel, method: str, path: str, **arguments) -> fetch.Answer:
 
 def expect(channel: Channel, answer: fetch.Answer) -> dict:
     """The object in a good answer. Raises DeliveryError saying whether to stop, to wait, or that nobody knows."""
+    found = _said(channel, answer)
+    if not isinstance(found, dict):
+        raise _unreadable(channel)
+    return found
+
+
+def expect_list(channel: Channel, answer: fetch.Answer) -> list[dict]:
+    """The objects in a good answer that is a list. Raises DeliveryError."""
+    found = _said(channel, answer)
+    if not isinstance(found, list):
+        raise _unreadable(channel)
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _unreadable(channel: Channel) -> DeliveryError:
+    return DeliveryError(f"{channel.name} said something we cannot read.", permanent=False, unclear=True)
+
+
+def _said(channel: Channel, answer: fetch.Answer) -> Any:
     if answer.status in LATER:
         raise DeliveryError(
             f"{channel.name} answered {answer.status}.", permanent=False, retry_after=retry_after(answer)
@@ -44,12 +66,9 @@ def expect(channel: Channel, answer: fetch.Answer) -> dict:
             f"{channel.name} refused it with {answer.status}{_reason(answer)}.", permanent=True
         )
     try:
-        data = answer.json()
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        raise DeliveryError(f"{channel.name} said something we cannot read.", permanent=False, unclear=True)
-    return data
+        return answer.json()
+    except ValueError as error:
+        raise _unreadable(channel) from error
 
 
 def post_id(channel: Channel, data: dict) -> str:
@@ -78,6 +97,8 @@ def _reason(answer: fetch.Answer) -> str:
         data = answer.json()
     except ValueError:
         return ""
-    detail = data.get("detail") if isinstance(data, dict) else None
+    detail = (
+        (data.get("detail") or data.get("message") or data.get("error")) if isinstance(data, dict) else None
+    )
     clean = "".join(sign for sign in detail if sign.isprintable()) if isinstance(detail, str) else ""
     return f": {clean[:200]}" if clean else ""

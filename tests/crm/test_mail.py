@@ -1,15 +1,17 @@
 """A mailbox over real IMAP and SMTP: fetched once and left alone, answered in the thread, never in a loop with a machine."""
 
 import email
+import email.policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from crm.connectors import mail
 from crm.errors import DeliveryError
-from crm.models import ChannelAccount, Customer, Delivery, Interaction, Message, Poll, Ticket
+from crm.models import Customer, Delivery, Interaction, Message, Poll, Ticket
 from crm.services import deliveries, messages, polls
 from tests import factories
 from tests.mailservers import PASSWORD, USER, Mailbox, Postbox
@@ -42,7 +44,6 @@ def channel(mailbox, postbox):
     made = factories.make_channel(
         "email", slug="care", connector="mail", name="Care", token=PASSWORD, options=options
     )
-    ChannelAccount.objects.create(channel=made, external_id=OURS)
     polls.switch(made, on=True, by=factories.make_user(role="administrator"))
     polls.fetch(made.pk)  # begins: what lay there before is not ours
     return made
@@ -217,6 +218,32 @@ def test_a_card_number_in_a_mail_is_masked_in_its_bytes_too(channel, mailbox):
     raw = bytes(Delivery.objects.get().raw)
     again = mail.parse(raw)
     assert "1111 1111" not in again.text and "11111111" not in again.title and "Grüße" in again.text
+
+
+def test_a_file_is_had_by_who_may_read_the_message_and_is_never_shown_in_place(channel, mailbox):
+    made = email.message_from_bytes(letter(1), policy=email.policy.default)
+    made.add_attachment(
+        b"<script>alert(1)</script>", maintype="text", subtype="html", filename="bill\u202e.html"
+    )
+    mailbox.put(made.as_bytes())
+    look(channel)
+    message = Message.objects.get()
+    assert message.media[0]["size"] == 25
+    client = Client()
+    client.force_login(factories.make_user(role="supervisor"))
+    answer = client.get(f"/messages/{message.pk}/files/0/")
+    assert (
+        answer.content == b"<script>alert(1)</script>"
+        and answer["Content-Type"] == "application/octet-stream"
+    )
+    assert (
+        answer["Content-Disposition"].startswith("attachment")
+        and "sandbox" in answer["Content-Security-Policy"]
+    )
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert client.get(f"/messages/{message.pk}/files/1/").status_code == 404
+    Delivery.objects.update(raw=b"")
+    assert client.get(f"/messages/{message.pk}/files/0/").status_code == 404
 
 
 def test_a_mailbox_that_is_away_is_tried_again_within_a_minute(channel, mailbox, tmp_path):
