@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from crm.access import Permission, find, may
+from crm.access import Permission, find, may, require
 from crm.choices import MailSecurity
 from crm.connectors import base, mail
 from crm.errors import DomainError
@@ -81,8 +81,7 @@ class ChannelDetail(Page):
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         channel = find(Channel.objects.select_related("brand"), pk=kwargs["pk"])
-        if not may(request.user, Permission.CONFIGURE):
-            return redirect("channel", pk=channel.pk)
+        require(request.user, Permission.CONFIGURE)
         act = request.POST.get("act", "")
         given = request.POST.dict()
         try:

@@ -153,7 +153,7 @@ REST = [
     api("GET", "channels/", EVERYBODY),
     api("GET", "channels/{channel}/", EVERYBODY),
     api("POST", "channels/", "400:A 403:SGMUC", name="Care"),
-    api("GET", "channels/{channel}/poll/", "200:ASU 403:GMC"),
+    api("GET", "channels/{channel}/poll/", "200:ASUC 403:GM"),
     api("PUT", "channels/{channel}/poll/", "200:A 403:SGMUC", is_on=False),
     api("POST", "channels/{channel}/probe/", "400:A 403:SGMUC"),
     api("GET", "lists/{list}/", EVERYBODY, scope="tickets:read"),
@@ -360,7 +360,7 @@ PAGES = [
     page("POST", "/rights/{right_set}/", "302:A 403:SGMUC", name="Importers", rights="import"),
     page("POST", "/viewing/", "302:A 403:SGMUC", role="agent"),
     page("POST", "/viewing/end/", "302:ASGMUC"),  # who does not look as another is simply at home
-    page("GET", "/messages/{message}/files/0/", "404:ASGMUC", "404:ASGMUC"),  # it came without files
+    page("GET", "/messages/{message}/files/{place}/", "404:ASGMUC", "404:ASGMUC"),  # it came without files
     page("GET", "/messages/{message}/reveal/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S"),
     page("POST", "/messages/{message}/reveal/", "404:AS 403:GMUC", "404:AS 403:GMUC", reason="a refund"),
     page("GET", "/companies/{company}/", EVERYBODY, EVERYBODY),
@@ -368,11 +368,11 @@ PAGES = [
     page("POST", "/companies/{company}/restricted/", "302:AS 403:GMUC", "302:AS 403:GMUC"),
     page("GET", "/tickets/{ticket}/restricted/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S"),
     page("POST", "/tickets/{ticket}/restricted/", "302:AS 403:GMUC", "302:A 403:GMUC 404:S"),
-    page("GET", "/channels/", "200:ASU 403:GMC"),
+    page("GET", "/channels/", "200:ASUC 403:GM"),
     page("GET", "/channels/mailbox/", "200:A 403:SGMUC"),
     page("POST", "/channels/mailbox/", "400:A 403:SGMUC", name="Care"),
-    page("GET", "/channels/{channel}/", "200:ASU 403:GMC", "200:ASU 403:GMC"),
-    page("POST", "/channels/{channel}/", "302:ASU 403:GMC", "302:ASU 403:GMC", act="off"),
+    page("GET", "/channels/{channel}/", "200:ASUC 403:GM", "200:ASUC 403:GM"),
+    page("POST", "/channels/{channel}/", "302:A 403:SGMUC", "302:A 403:SGMUC", act="off"),
     page("GET", "/merging/", EVERYBODY),
     page("POST", "/merging/", "302:A 403:SGMUC", percent="99"),
     page("GET", "/privacy/", "200:ASU 403:GMC"),

@@ -17,6 +17,7 @@ from crm.models import (
     LegalHold,
     Notice,
     PauseReason,
+    Poll,
     RetentionPolicy,
     RightSet,
     Tag,
@@ -69,6 +70,7 @@ def _shared() -> dict[str, object]:
     Board.objects.get_or_create(slug="floor", defaults={"title": "Floor"})
     Board.objects.get_or_create(slug="social", defaults={"title": "Social"})
     channel = make.make_channel()
+    Poll.objects.create(channel=channel)
     right_set = RightSet.objects.create(name="Importers", rights=["import"])
     return {
         "me": "me",
@@ -82,6 +84,7 @@ def _shared() -> dict[str, object]:
         "list": "tickets",
         "nothing": "nothing",
         "channel": channel.pk,
+        "place": 0,
         "delivery": make.make_delivery(channel, state=DeliveryState.QUARANTINED, error="no author").pk,
         "skill": Skill.objects.create(code=f"s-{make.number()}", name="Billing").pk,
         "mention": make.make_mention(channel).pk,

@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -112,7 +112,7 @@ def with_value(body: dict, name: str, value: bytes) -> bytes:
     return b"{" + others + orjson.dumps(name) + b":" + value + b"}"
 
 
-@cache
+@lru_cache
 def parameters() -> dict[str, list[str]]:
     """The query parameters of each address, as the document names them."""
     paths = SchemaView().generator_class(api_version="1").get_schema(request=None, public=True)["paths"]

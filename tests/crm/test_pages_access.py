@@ -35,6 +35,8 @@ def things():
         "interaction": interaction.pk,
         "message": interaction.messages.get().pk,
         "board": "floor",
+        "place": 0,
+        "channel": make.make_channel(name="<b>order</b> <script>alert(1)</script>").pk,
         "double": make.make_customer(name="<b>order</b>").pk,
         "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
         "export": 1,
