@@ -51,6 +51,14 @@ class HandReason(TextChoices):
     OTHER = "other", "Something else"
 
 
+class JoiningKind(TextChoices):
+    """For what a second person is in a thread (`practice.md` 1.7)."""
+
+    CONSULT = "consult", "A word in private"
+    CONFERENCE = "conference", "Both answer"
+    WARM = "warm", "To hand it over"
+
+
 class Doing(TextChoices):
     """What the agent is doing, beside what he chose."""
 

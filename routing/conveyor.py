@@ -23,6 +23,7 @@ from crm.services import deliveries, streams
 from routing.services import (
     assignments,
     dispatch,
+    joinings,
     overflows,
     parking,
     plans,
@@ -168,6 +169,7 @@ class Conveyor:
             presence.drop_silent()
             plans.keep()
             returns.take_from_silent()
+            joinings.keep()
             parking.keep()
             while wrap_ups.end_due():
                 pass

@@ -11,8 +11,25 @@ from django_filters import (
 
 from crm.choices import Family
 from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
-from routing.choices import AssignmentStatus, HandReason, PresenceState, Scheduled, WorkItemStatus
-from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.choices import (
+    AssignmentStatus,
+    HandReason,
+    JoiningKind,
+    PresenceState,
+    Scheduled,
+    WorkItemStatus,
+)
+from routing.models import (
+    Agent,
+    Assignment,
+    Hand,
+    Joining,
+    PresenceReason,
+    Queue,
+    ScheduledTime,
+    Skill,
+    WorkItem,
+)
 
 
 class QueueFilter(FilterSet):
@@ -50,6 +67,21 @@ class HandFilter(FilterSet):
 
     class Meta:
         model = Hand
+        fields: list[str] = []
+
+
+class JoiningFilter(FilterSet):
+    """Who is or was in whose thread, by person, kind, work and whether it goes on."""
+
+    user = IdFilter()
+    work_item = IdFilter(field_name="assignment__work_item")
+    kind = MultipleChoiceFilter(choices=JoiningKind.choices)
+    is_open = YesNoFilter(field_name="ended_at", lookup_expr="isnull")
+    asked_after = IsoDateTimeFilter(field_name="asked_at", lookup_expr="gte")
+    asked_before = IsoDateTimeFilter(field_name="asked_at", lookup_expr="lt")
+
+    class Meta:
+        model = Joining
         fields: list[str] = []
 
 

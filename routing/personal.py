@@ -10,6 +10,7 @@ nobody(
 nobody("routing.PresenceReason", "slug", "name", "state")
 nobody("routing.ScheduledTime", "kind")
 nobody("routing.Hand", "reason", "topic")
+nobody("routing.Joining", "kind", "ended_why")
 nobody("routing.PresenceInterval", "chosen", "doing", "reason")
 nobody(
     "routing.Queue",

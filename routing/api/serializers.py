@@ -7,8 +7,27 @@ from rest_framework.validators import UniqueValidator
 
 from crm.api.serializers import ColleagueRef, Edit, SlugRef
 from crm.models import Team
-from routing.choices import GivesUp, HandReason, PresenceState, QueueMode, QueueOrder, Scheduled, Until
-from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.choices import (
+    GivesUp,
+    HandReason,
+    JoiningKind,
+    PresenceState,
+    QueueMode,
+    QueueOrder,
+    Scheduled,
+    Until,
+)
+from routing.models import (
+    Agent,
+    Assignment,
+    Hand,
+    Joining,
+    PresenceReason,
+    Queue,
+    ScheduledTime,
+    Skill,
+    WorkItem,
+)
 from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.models.scoring import HEAVIEST, MOST_BANDS
 from routing.services import queues, skills
@@ -383,6 +402,39 @@ class HandInput(serializers.Serializer):
     work_item = serializers.IntegerField(
         min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
     )
+
+
+class JoiningSerializer(serializers.ModelSerializer):
+    """A second person in a thread: asked, in, or over. `seconds` is how long he was in."""
+
+    name = serializers.CharField(source="user.__str__", read_only=True)
+    state = serializers.CharField(read_only=True)
+    seconds = serializers.FloatField(read_only=True, allow_null=True)
+    work_item = serializers.IntegerField(source="assignment.work_item_id", read_only=True)
+    interaction = serializers.IntegerField(
+        source="assignment.work_item.interaction_id", read_only=True, allow_null=True
+    )
+
+    class Meta:
+        model = Joining
+        fields = [
+            "id", "assignment", "work_item", "interaction", "user", "name", "by", "kind", "state", "asked_at", "expires_at",
+            "joined_at", "ended_at", "ended_why", "seconds",
+        ]  # fmt: skip
+
+
+class AskInInput(serializers.Serializer):
+    """Whom, and for what: a word in private, to answer too, or to take it on."""
+
+    agent = ColleagueRef(queryset=Agent.objects.select_related("user__team"), team="user__team", own="user")
+    kind = serializers.ChoiceField(JoiningKind.choices)
+    note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+
+
+class HandBackInput(serializers.Serializer):
+    """What who had it before should know."""
+
+    note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
 
 
 class WhisperInput(serializers.Serializer):

@@ -26,12 +26,23 @@ from crm.models import User
 from routing import filters
 from routing.api import serializers
 from routing.choices import AssignmentStatus
-from routing.models import Agent, Assignment, Hand, PresenceReason, Queue, ScheduledTime, Skill, WorkItem
+from routing.models import (
+    Agent,
+    Assignment,
+    Hand,
+    Joining,
+    PresenceReason,
+    Queue,
+    ScheduledTime,
+    Skill,
+    WorkItem,
+)
 from routing.services import (
     assignments,
     desk,
     explanations,
     hands,
+    joinings,
     orphans,
     parking,
     plans,
@@ -395,6 +406,60 @@ class HandViewSet(ScopedViewSet):
         return Response({"results": hands.topics(request.user)})
 
 
+class JoiningViewSet(ScopedViewSet):
+    """Second people in threads, past ones included: asked for a word, to answer too, or to take the work on."""
+
+    noun = "work-items"
+    queryset = Joining.objects.select_related(
+        "user", "assignment__agent", "assignment__work_item__interaction__ticket",
+        "assignment__work_item__interaction__team", "assignment__work_item__interaction__channel",
+    )  # fmt: skip
+    serializer_class = serializers.JoiningSerializer
+    filterset_class = filters.JoiningFilter
+    ordering_fields = ("id", "asked_at")
+
+    def scopes(self) -> tuple[str, ...]:
+        """Being asked belongs to the desk too."""
+        return (*super().scopes(), "desk")
+
+    def scoped(self) -> QuerySet:
+        return joinings.visible_to(self.request.user, self.queryset.all())
+
+    @extend_schema(request=None, responses=serializers.JoiningSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def accept(self, request: Request, pk: str) -> Response:
+        """Come in; 409 `request_over`."""
+        joining = self.find()
+        require(request.user, Permission.WORK)
+        return self.shown(joinings.accept(joining, by=request.user))
+
+    @extend_schema(request=serializers.DeclineInput, responses=serializers.JoiningSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def decline(self, request: Request, pk: str) -> Response:
+        """Not now, and why; 409 `request_over`."""
+        joining = self.find()
+        require(request.user, Permission.WORK)
+        reason = self.read_body(serializers.DeclineInput)["reason"]
+        return self.shown(joinings.decline(joining, by=request.user, reason=reason))
+
+    @extend_schema(request=None, responses=serializers.JoiningSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def end(self, request: Request, pk: str) -> Response:
+        """Leave, hand back, or go on alone; 409 `request_over`."""
+        joining = self.find()
+        require(request.user, Permission.WORK)
+        return self.shown(joinings.end(joining, by=request.user))
+
+    @extend_schema(request=None, responses=serializers.AssignmentSerializer)
+    @action(detail=True, methods=["post"], url_path="take-over", pagination_class=None, filter_backends=[])
+    def take_over(self, request: Request, pk: str) -> Response:
+        """The receiver of a warm transfer has it from now on; 409 `not_joined`, `no_capacity`."""
+        joining = self.find()
+        require(request.user, Permission.WORK)
+        made = joinings.take_over(joining, by=request.user)
+        return Response(serializers.AssignmentSerializer(made).data)
+
+
 class OfferViewSet(ScopedViewSet):
     """Open offers: one's own, or all of the agents one supervises."""
 
@@ -523,6 +588,33 @@ class WorkItemViewSet(ScopedViewSet):
         require_somewhere(request.user, Permission.SUPERVISE)
         made = hands.take_over(item, by=request.user)
         return Response(serializers.AssignmentSerializer(made).data)
+
+    @extend_schema(request=serializers.AskInInput, responses={201: serializers.JoiningSerializer})
+    @action(detail=True, methods=["post"], url_path="ask-in", pagination_class=None, filter_backends=[])
+    def ask_in(self, request: Request, pk: str) -> Response:
+        """Ask a colleague into the thread; 409 `not_held`, `not_available`, `may_not_see`, `already_asked`."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        made = joinings.ask_in(item.pk, by=request.user, **self.read_body(serializers.AskInInput))
+        return Response(serializers.JoiningSerializer(made).data, status=201)
+
+    @extend_schema(request=None, responses={201: serializers.JoiningSerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def join(self, request: Request, pk: str) -> Response:
+        """Come in beside the agent whom one leads: both may answer; 409 `already_joined`, `not_held`."""
+        item = self.find()
+        require_somewhere(request.user, Permission.SUPERVISE)
+        made = joinings.join(item, by=request.user)
+        return Response(serializers.JoiningSerializer(made).data, status=201)
+
+    @extend_schema(request=serializers.HandBackInput, responses={204: None})
+    @action(detail=True, methods=["post"], url_path="hand-back", pagination_class=None, filter_backends=[])
+    def hand_back(self, request: Request, pk: str) -> Response:
+        """Give it back to who had it before; 409 `nobody_before`."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        assignments.hand_back(item.pk, by=request.user, **self.read_body(serializers.HandBackInput))
+        return Response(status=204)
 
     @extend_schema(request=serializers.ParkInput, responses=serializers.AssignmentSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

@@ -2,6 +2,7 @@
 
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, PresenceReason, ScheduledTime, Skill
 from routing.models.hands import Hand
+from routing.models.joinings import Joining
 from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.scoring import Scoring
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
@@ -12,6 +13,7 @@ __all__ = [
     "Assignment",
     "Change",
     "Hand",
+    "Joining",
     "Leader",
     "PresenceInterval",
     "PresenceReason",

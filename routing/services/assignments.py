@@ -144,6 +144,10 @@ def give_unasked() -> int:
         given = rows.run(_GIVE)
         if given:
             interactions.assign([(row[4], row[2]) for row in given if row[4]])
+            activities.record_contacts(
+                "work_item.given",
+                [(row[4], {"assignment": row[0], "agent": row[1]}) for row in given if row[4]],
+            )
             say_moved(given, "assignment.started", "accepted")
     return len(given)
 
@@ -332,7 +336,9 @@ UPDATE routing_workitem SET queue_id = coalesce(%(queue)s::bigint, queue_id), en
     preferred_until = CASE WHEN %(agent)s::bigint IS NOT NULL THEN now() + interval '60 seconds' END,
     required_skills = CASE WHEN %(skill)s::text IS NULL THEN required_skills
         ELSE required_skills || jsonb_build_object(%(skill)s::text, 1) END,
-    refused_by = refused_by || to_jsonb(%(sender)s::bigint), sent_by_id = %(user)s::bigint, transfers = transfers + 1
+    refused_by = coalesce((SELECT jsonb_agg(one) FROM jsonb_array_elements(refused_by) one
+        WHERE one IS DISTINCT FROM to_jsonb(%(agent)s::bigint)), '[]') || to_jsonb(%(sender)s::bigint),
+    sent_by_id = %(user)s::bigint, transfers = transfers + 1
 WHERE id = %(item)s::bigint
 """
 
@@ -389,6 +395,21 @@ def _refusals(ended: list[tuple], how: str) -> list[streams.Telling]:
         (f"desk:{sender}", "alert", {"text": f"{name} {how} #{number}.", "interaction": interaction})
         for sender, number, interaction, name in found
     ]
+
+
+def hand_back(work_item_id: int, *, by: User, note: str = "") -> None:
+    """Give what one was handed back to who had it before, with a note; he is offered it, as with any transfer."""
+    before = (
+        Agent.objects.filter(
+            assignments__work_item=work_item_id, assignments__status=AssignmentStatus.TRANSFERRED
+        )
+        .exclude(user=by)
+        .order_by("-assignments__ended_at")
+        .first()
+    )
+    if before is None:
+        raise Conflict("Nobody of ours had it before.", code="nobody_before")
+    transfer(work_item_id, by=by, agent=before, note=note)
 
 
 def _leave_note(item: WorkItem, by: User, note: str) -> None:
@@ -453,6 +474,7 @@ _TAKE_OVER = """
 WITH held AS MATERIALIZED (
     SELECT a.id, a.agent_id, a.units, a.work_item_id, w.interaction_id, w.units AS needs FROM routing_assignment a
     JOIN routing_workitem w ON w.id = a.work_item_id WHERE w.id = %(item)s::bigint AND a.status = 'accepted'
+        AND (%(hold)s::bigint IS NULL OR a.id = %(hold)s::bigint)
 ), contact AS MATERIALIZED (
     SELECT i.id FROM held JOIN crm_interaction i ON i.id = held.interaction_id FOR NO KEY UPDATE OF i
 ), agents AS MATERIALIZED (
@@ -461,9 +483,10 @@ WITH held AS MATERIALIZED (
     ORDER BY g.id FOR NO KEY UPDATE
 ), mine AS (
     SELECT g.id, h.needs FROM agents g, held h
-    WHERE g.user_id = %(user)s::bigint AND g.id <> h.agent_id AND g.load + h.needs <= least(g.capacity + h.needs, 2 * g.capacity)
+    WHERE g.user_id = %(user)s::bigint AND g.id <> h.agent_id
+        AND g.load + h.needs <= least(g.capacity + %(over)s::int * h.needs, 2 * g.capacity)
 ), ended AS (
-    UPDATE routing_assignment a SET status = 'transferred', ended_at = now(), reason = 'taken over' FROM held h, mine
+    UPDATE routing_assignment a SET status = 'transferred', ended_at = now(), reason = %(why)s::text FROM held h, mine
     WHERE a.id = h.id AND a.status = 'accepted' RETURNING a.id, a.agent_id, a.units, a.work_item_id
 ), loads AS (
     UPDATE routing_agent g SET load = g.load + CASE WHEN g.id = mine.id THEN mine.needs ELSE -e.units END,
@@ -475,29 +498,33 @@ FROM ended e JOIN held h ON h.id = e.id JOIN agents g ON g.id = e.agent_id, mine
 """
 
 
-def take_over(work_item_id: int, *, by: User) -> Assignment:
-    """Go on with what another holds, at most one item above one's own capacity. The door has asked who may."""
+def take_over(
+    work_item_id: int, *, by: User, hold: int | None = None, over: int = 1, why: str = "taken over"
+) -> Assignment:
+    """Go on with what another holds, at most `over` items above one's own capacity. The door has asked who may.
+
+    With `hold` only from that very hold: who came to take it from one colleague does not take it from the next.
+    """
     with transaction.atomic():
-        moved = rows.run(_TAKE_OVER, {"item": work_item_id, "user": by.pk})
+        moved = rows.run(
+            _TAKE_OVER, {"item": work_item_id, "user": by.pk, "hold": hold, "over": over, "why": why}
+        )
         if not moved:
             raise Conflict("Nobody holds it now, or you have no room.", code="no_capacity")
         *ended, agent, units = moved[0]
         now = rows.run("SELECT now()")[0][0]
         made = Assignment.objects.create(
             work_item_id=work_item_id, agent_id=agent, status=AssignmentStatus.ACCEPTED, units=units, accepted_at=now,
-            offered_at=now, expires_at=now, explanation={"reason": "taken over"},
+            offered_at=now, expires_at=now, explanation={"reason": why},
         )  # fmt: skip
         if ended[4]:
             interactions.assign([(ended[4], by.pk)])
-        activities.record("work_item.taken_over", by=by, interaction_id=ended[4], work_item=work_item_id)
-        said = {
-            "assignment": made.pk,
-            "work_item": work_item_id,
-            "interaction": ended[4],
-            "reason": "taken over",
-        }
+        activities.record(
+            "work_item.taken_over", by=by, interaction_id=ended[4], work_item=work_item_id, why=why
+        )
+        said = {"assignment": made.pk, "work_item": work_item_id, "interaction": ended[4], "reason": why}
         first: list[streams.Telling] = [(f"desk:{by.pk}", "assignment.started", said)]
-        say_moved([tuple(ended)], "assignment.ended", "transferred", "taken over", first=first)
+        say_moved([tuple(ended)], "assignment.ended", "transferred", why, first=first)
         work_items.changed(agents=[agent])
     return made
 

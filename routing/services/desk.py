@@ -4,7 +4,7 @@ from crm import rows
 from crm.choices import ChannelKind
 from crm.models import User
 from crm.services import context, streams
-from routing.services import presence, shifts
+from routing.services import joinings, presence, shifts
 
 _OFFERS = """
 SELECT a.id, a.expires_at, a.score, a.explanation::text AS explanation, a.work_item_id, w.family, q.slug AS queue,
@@ -69,6 +69,7 @@ def snapshot(user: User) -> dict:
         "assignments": [_assignment(row) for row in mine],
         "queues": rows.dicts(_QUEUES),
         "shift": shift,
+        "joinings": joinings.of_desk(user),
         "hand": next(iter(rows.dicts(_HAND, (agent.pk,))), None),
         "counts": {
             "offers": len(offered),

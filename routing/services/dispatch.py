@@ -57,7 +57,11 @@ SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, ext
                AND s.ends_at BETWEEN now() - interval '4 hours' AND now() + interval '10 minutes'
                AND NOT EXISTS (SELECT 1 FROM routing_scheduledtime n WHERE n.agent_id = a.id AND n.kind = 'shift'
                    AND n.starts_at <= now() + interval '10 minutes' AND n.ends_at > now() + interval '10 minutes')
-       ) AS leaving
+       ) AS leaving, EXISTS (
+           SELECT 1 FROM routing_joining j JOIN routing_assignment o ON o.id = j.assignment_id AND o.status = 'accepted'
+           JOIN routing_workitem w ON w.id = o.work_item_id AND w.family = 'voice'
+           WHERE j.user_id = a.user_id AND j.joined_at IS NOT NULL AND j.ended_at IS NULL
+       ) AS joined_call
 FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
 """
 
@@ -288,7 +292,7 @@ def _seat(row: tuple) -> engine.Seat:
         idle_since=row[6],
         blocked=frozenset(rows.from_json(row[5])),
         customers=frozenset(customer for customer, _ in holds),
-        in_call="voice" in families,
+        in_call="voice" in families or row[12],
         over=1 if row[3] > row[2] else 0,
         open_family=families,
         max_family=limits or None,

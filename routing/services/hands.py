@@ -115,7 +115,7 @@ def topics(user: User) -> list[dict]:
 
 def whisper(item: WorkItem, *, by: User, text: str) -> None:
     """A word to the agent who holds it: an internal note in the thread, and on his desk at once. The customer sees nothing."""
-    held = _of_another(item, by)
+    held = of_another(item, by)
     messages.note(item.interaction, by=by, text=text)
     with transaction.atomic():
         said = {"text": f"{by}: {text.strip()[:280]}", "interaction": item.interaction_id}
@@ -124,13 +124,14 @@ def whisper(item: WorkItem, *, by: User, text: str) -> None:
 
 def take_over(item: WorkItem, *, by: User) -> Assignment:
     """Go on with an agent's work oneself: he is relieved, the age stays; beyond one's own capacity if need be by one item."""
-    _of_another(item, by)
+    of_another(item, by)
     if not Agent.objects.filter(user=by).exists():
         raise Conflict("You take no work here.", code="no_agent")
     return assignments.take_over(item.pk, by=by)
 
 
-def _of_another(item: WorkItem, by: User) -> Assignment:
+def of_another(item: WorkItem, by: User) -> Assignment:
+    """The hold of somebody whom one leads; NotFound for all others, Conflict when nobody holds it or one does oneself."""
     if not WorkItem.objects.filter(
         work_filter(by, "interaction__", Permission.SUPERVISE), pk=item.pk
     ).exists():

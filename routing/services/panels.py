@@ -1,12 +1,13 @@
 """What the distributor shows beside an interaction: its work item, where it may go, and why whom."""
 
-from crm.access import Permission, may
+from crm.access import Permission, may, outside_closed
 from crm.models import User
 from routing.engine import EXACT
 from routing.models import Agent, Assignment, Queue, WorkItem
 from routing.rules import say
-from routing.services import explanations
+from routing.services import explanations, joinings
 
+COLLEAGUES = 200  # shown to choose from
 OPEN = ("waiting", "offered", "assigned")
 
 
@@ -19,11 +20,27 @@ def of_interactions(interaction_ids: list[int], user: User) -> dict[int, dict]:
     names = _names(list(last.values()))
     waits = explanations.why_waiting([item.pk for item in newest.values() if item.status == "waiting"])
     queues = list(Queue.objects.order_by("name")) if newest else []
-    return {
+    live = [one.pk for one in last.values() if one.status == "accepted"]
+    joined = joinings.of_holds(live) if live else {}
+    shown = {
         interaction: _panel(item, last.get(item.pk), names, user)
         | {"queues": queues, "waits": waits.get(item.pk)}
         for interaction, item in newest.items()
     }
+    mine = any(one["held"] and not one["can_help"] and one["can_act"] for one in shown.values())
+    colleagues = _colleagues(user) if mine else []
+    for one in shown.values():
+        one["joinings"] = joined.get(one["held"].pk, []) if one["held"] else []
+        one["joining"] = next((each for each in one["joinings"] if each.user_id == user.pk), None)
+        one["colleagues"] = colleagues
+    return shown
+
+
+def _colleagues(user: User) -> list[Agent]:
+    """Who is there to be asked in or handed something, by name."""
+    there = Agent.objects.filter(chosen="available", silent=False, user__is_active=True).exclude(user=user)
+    known = outside_closed(there.select_related("user"), user, "user__team", own="user")
+    return list(known.order_by("user__name", "pk")[:COLLEAGUES])
 
 
 def _panel(item: WorkItem, assignment: Assignment | None, names: dict[int, str], user: User) -> dict:

@@ -298,6 +298,33 @@ REST = [
     api(
         "POST", "work-items/{held}/take-up/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
     ),
+    # Only who holds it asks somebody in; the lead is asked already.
+    api(
+        "POST", "work-items/{held}/ask-in/", "201:G 409:AS 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk",
+        agent="{colleague}", kind="consult",
+    ),
+    api(
+        "POST", "work-items/{held}/join/", "201:A 409:S 403:GMUC", "201:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
+    api(
+        "POST", "work-items/{held}/hand-back/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
+    api("GET", "joinings/", EVERYBODY, scope="work-items:read desk"),
+    api("GET", "joinings/{joining}/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
+    # A request is for who was asked; who holds the work, or leads, may end it.
+    api(
+        "POST", "joinings/{joining}/accept/", "200:S 403:MUC 404:AG", "403:UC 404:ASGM", scope="work-items:write desk"
+    ),
+    api(
+        "POST", "joinings/{joining}/decline/", "200:S 403:MUC 404:AG", "403:UC 404:ASGM", scope="work-items:write desk",
+        reason="busy",
+    ),
+    api(
+        "POST", "joinings/{joining}/take-over/", "409:S 403:MUC 404:AG", "403:UC 404:ASGM", scope="work-items:write desk"
+    ),
+    api(
+        "POST", "joinings/{joining}/end/", "200:ASG 403:MUC", "200:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
     api("GET", "work-items/{held}/codes/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
     # Deferred work has no time for wrap-up.
     api(
@@ -526,6 +553,8 @@ WITHIN_SCOPE = {
     "POST /api/v1/work-items/{held}/transfer/": "409",
     "POST /api/v1/work-items/{held}/complete/": "409",
     "POST /api/v1/work-items/{held}/park/": "409",
+    "POST /api/v1/work-items/{held}/ask-in/": "409",
+    "POST /api/v1/joinings/{joining}/end/": "404",
     "GET /api/v1/hands/{hand}/": "404",
     "POST /api/v1/hands/{hand}/take/": "404",
     "POST /api/v1/hands/{hand}/lower/": "404",

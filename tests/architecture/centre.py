@@ -27,7 +27,7 @@ from crm.models import (
 from crm.secrets import digest, new_token
 from crm.services import bulks, exports, imports, merges, tickets, views
 from reports.models import Board
-from routing.models import Hand, PresenceReason, ScheduledTime, Skill
+from routing.models import Hand, Joining, PresenceReason, ScheduledTime, Skill
 from tests import factories as make
 from tests.architecture.access_table import ROLES
 
@@ -50,12 +50,16 @@ def build() -> Centre:
     users = {letter: _person(role, ours) for letter, role in ROLES.items()}
     agents = {letter: make.make_agent(users[letter]) for letter in "ASG"}
     make.make_codes()
-    shared = {**_shared(), **_files(users["A"])}
+    shared = {**_shared(), **_files(users["A"]), "colleague": agents["A"].pk}
     stranger = make.make_agent(make.make_user(team=theirs, name=CANARY))
     return Centre(
         users,
-        own={**shared, **_things(ours, agents["G"]), "notice": _notice(users["A"])},
-        foreign={**shared, **_things(theirs, stranger, secret=CANARY), "notice": 0},
+        own={**shared, **_things(ours, agents["G"], users["S"]), "notice": _notice(users["A"])},
+        foreign={
+            **shared,
+            **_things(theirs, stranger, make.make_user(team=theirs), secret=CANARY),
+            "notice": 0,
+        },
     )
 
 
@@ -119,7 +123,7 @@ def _files(asker: User) -> dict[str, object]:
     return {"import": imports.upload(b"Name\nAnna\n", "people.csv", by=asker).pk, "export": kept.pk}
 
 
-def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
+def _things(team, agent, second, secret: str = "where is it") -> dict[str, object]:
     """One of each kind: held by the agent, offered to him, waiting, closed."""
     queue = make.make_queue(team, name=f"Queue of {team.slug}")
     agent.capacity = 40
@@ -149,6 +153,13 @@ def _things(team, agent, secret: str = "where is it") -> dict[str, object]:
         "user": agent.user_id,
         "agent": agent.pk,
         "hand": Hand.objects.create(agent=agent, reason="how_to").pk,
+        "joining": Joining.objects.create(
+            assignment=held,
+            user=second,
+            by=agent.user,
+            kind="warm",
+            expires_at=timezone.now() + timedelta(minutes=1),
+        ).pk,
         "scheduled": ScheduledTime.objects.create(
             agent=agent,
             kind="meal",

@@ -16,6 +16,7 @@ class DeskBoard extends HTMLElement {
     this.later = null;
     this.pageTitle = document.title;
     this.addEventListener("click", (event) => this.clicked(event));
+    this.addEventListener("taken", () => this.open(this.current));
     this.addEventListener("finished", () => this.leave());
     this.addEventListener("submit", (event) => event.submitter?.dataset.hand && this.raise(event));
     document.addEventListener("key", (event) => this.key(event));
@@ -75,6 +76,7 @@ class DeskBoard extends HTMLElement {
     this.querySelector(".capacity .meter__fill").style.width = `${Math.min(100, (100 * (capacity.used ?? 0)) / (capacity.units || 1))}%`;
     this.querySelector(".queues tbody").replaceChildren(...queues.map((queue) => this.queue(queue)));
     this.drawHand(this.state.hand);
+    this.drawJoinings(this.state.joinings ?? []);
     const { shift } = this.state;
     show(this, "shift", Boolean(shift?.ending)).querySelector("relative-time").setAttribute("datetime", shift?.ends_at ?? "");
     document.title = offers.length ? `(${offers.length}) Offer waiting · Earshot` : this.pageTitle;
@@ -145,6 +147,8 @@ class DeskBoard extends HTMLElement {
     if (card && act === "accept") this.accept(Number(card.dataset.offer));
     if (card && act === "decline") this.askReason(card);
     if (event.target.closest("[data-reason]")) this.decline(Number(card.dataset.offer), event.target.closest("[data-reason]").dataset.reason);
+    const asked = event.target.closest(".joinings [data-interaction]");
+    if (asked) this.open(Number(asked.dataset.interaction), Number(asked.dataset.customer) || null);
     if (work) this.open(Number(work.dataset.interaction), Number(work.dataset.customer) || null);
     if (act === "retry") this.open(this.current);
     if (act === "raise") this.askHand();
@@ -188,6 +192,19 @@ class DeskBoard extends HTMLElement {
     fill(part, { hand: hand?.taken_by ? `${hand.taken_by} comes to help` : "Your hand is up" });
     part.querySelector("relative-time").setAttribute("datetime", hand?.raised_at ?? "");
     this.querySelector('[data-act="raise"]').hidden = Boolean(hand);
+  }
+
+  /** Who asks me into his thread, and where I am in. */
+  drawJoinings(joinings) {
+    const asks = { consult: "asks for a word on", conference: "asks you to answer too on", warm: "hands you" };
+    const line = (one) => {
+      const item = stamp(this.querySelector("#tpl-joining"));
+      fill(item, { text: one.joined ? `In #${one.number} ${one.subject}` : `${one.owner} ${asks[one.kind]} #${one.number} ${one.subject}` });
+      item.querySelector("relative-time").setAttribute("datetime", one.joined_at ?? one.asked_at);
+      Object.assign(item.firstElementChild.dataset, { interaction: one.interaction, customer: one.customer });
+      return item;
+    };
+    this.querySelector(".joinings").replaceChildren(...joinings.map(line));
   }
 
   entry(id) {

@@ -18,6 +18,16 @@ function until({ hours, days }) {
   return { until: morning.toISOString() };
 }
 
+/** What stands in a form; of a choice that was left open nothing is sent, and the id of a colleague is a number. */
+function entered(form) {
+  const given = Object.fromEntries(new FormData(form));
+  for (const choice of form.querySelectorAll("select[name]")) {
+    if (!choice.value) delete given[choice.name];
+    else if ("number" in choice.dataset) given[choice.name] = Number(choice.value);
+  }
+  return given;
+}
+
 class MessageThread extends HTMLElement {
   connectedCallback() {
     this.id_ = this.dataset.interaction;
@@ -109,8 +119,9 @@ class MessageThread extends HTMLElement {
 
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "close" || act === "transfer" || act === "park" || act === "whisper") this.ask(act);
-    if (act === "take-up" || act === "take-over") this.grasp(act);
+    if (act === "close" || act === "transfer" || act === "park" || act === "whisper" || act === "ask-in") this.ask(act);
+    if (act === "take-up" || act === "take-over" || act === "join" || act === "hand-back") this.grasp(act);
+    if (act?.startsWith("joining-")) this.second(act.slice("joining-".length), event.target.closest(".joining").dataset.joining);
     if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
   }
@@ -118,11 +129,36 @@ class MessageThread extends HTMLElement {
   async grasp(act) {
     try {
       await post(`/api/v1/work-items/${this.dataset.workItem}/${act}/`);
-      if (act === "take-over" && !this.closest("desk-board")) location.assign(`/desk/?interaction=${this.id_}`);
+      if (act === "hand-back") this.handedOn("Handed back.");
+      else if (act === "take-over") this.taken();
       else this.reload(false);
     } catch (problem) {
       toast(problem.message, "bad");
     }
+  }
+
+  /** What the second person in a thread, or its owner with him, does. */
+  async second(act, id) {
+    try {
+      await post(`/api/v1/joinings/${id}/${act}/`, act === "decline" ? { reason: "not now" } : undefined);
+      if (act === "take-over") this.taken();
+      else this.reload(false);
+    } catch (problem) {
+      toast(problem.message, "bad");
+      this.reload(false);
+    }
+  }
+
+  /** It is the reader's own now: the thread is drawn anew, with what he may do. */
+  taken() {
+    if (!this.closest("desk-board")) location.assign(`/desk/?interaction=${this.id_}`);
+    this.dispatchEvent(new CustomEvent("taken", { bubbles: true }));
+  }
+
+  handedOn(words) {
+    toast(words, "good");
+    if (!this.closest("desk-board")) location.reload();
+    this.dispatchEvent(new CustomEvent("finished", { bubbles: true }));
   }
 
   dialog(name) {
@@ -130,7 +166,7 @@ class MessageThread extends HTMLElement {
   }
 
   key(event) {
-    const act = { e: "close", t: "transfer", z: "park" }[event.detail];
+    const act = { e: "close", t: "transfer", z: "park", i: "ask-in" }[event.detail];
     if (!act || !this.dialog(act)) return;
     event.preventDefault();
     this.ask(act);
@@ -169,8 +205,8 @@ class MessageThread extends HTMLElement {
   async submitted(event) {
     event.preventDefault();
     const form = event.target;
-    const acts = { close: "complete", transfer: "transfer", park: "park", whisper: "whisper" };
-    const given = form.dataset.form === "park" ? until(event.submitter.dataset) : Object.fromEntries(new FormData(form));
+    const acts = { close: "complete", transfer: "transfer", park: "park", whisper: "whisper", "ask-in": "ask-in" };
+    const given = form.dataset.form === "park" ? until(event.submitter.dataset) : entered(form);
     const error = form.querySelector(".field__error");
     error.hidden = true;
     try {
@@ -181,10 +217,8 @@ class MessageThread extends HTMLElement {
       return;
     }
     form.closest("dialog").close();
-    if (form.dataset.form === "whisper") return form.reset();
-    toast({ close: "Closed.", transfer: "Handed over.", park: "Put aside." }[form.dataset.form], "good");
-    if (!this.closest("desk-board")) location.reload();
-    this.dispatchEvent(new CustomEvent("finished", { bubbles: true }));
+    if (form.dataset.form === "whisper" || form.dataset.form === "ask-in") return form.reset();
+    this.handedOn({ close: "Closed.", transfer: "Handed over.", park: "Put aside." }[form.dataset.form]);
   }
 }
 
