@@ -62,6 +62,16 @@ class MessageReceived(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallMoved(Fact):
+    """The telephone told of a call: ringing, answered, held, resumed, ended, or that a message was left (voicemail)."""
+
+    interaction_id: int
+    call: str
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TicketSnoozed(Fact):
     """A person put a ticket out of the way until a time; said before the ticket is written."""
 

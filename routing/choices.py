@@ -79,6 +79,14 @@ class WorkItemStatus(TextChoices):
     WITHDRAWN = "withdrawn"
 
 
+class WorkKind(TextChoices):
+    """What waits, where it is not a contact that is simply to be answered (`practice.md` 1.7)."""
+
+    CALLBACK = "callback"
+    LOST_CALL = "lost_call"
+    VOICEMAIL = "voicemail"
+
+
 class AssignmentStatus(TextChoices):
     """One agent's hold of one work item, offer to end."""
 

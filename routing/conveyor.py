@@ -22,6 +22,7 @@ from crm import live, rows
 from crm.services import deliveries, streams
 from routing.services import (
     assignments,
+    calls,
     dispatch,
     joinings,
     overflows,
@@ -171,6 +172,7 @@ class Conveyor:
             returns.take_from_silent()
             joinings.keep()
             parking.keep()
+            calls.keep()
             while wrap_ups.end_due():
                 pass
             self.router.refresh_seats()

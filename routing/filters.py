@@ -18,6 +18,7 @@ from routing.choices import (
     PresenceState,
     Scheduled,
     WorkItemStatus,
+    WorkKind,
 )
 from routing.models import (
     Agent,
@@ -141,6 +142,7 @@ class WorkItemFilter(FilterSet):
     queue = SlugFilter(field_name="queue__slug")
     status = MultipleChoiceFilter(choices=WorkItemStatus.choices)
     family = MultipleChoiceFilter(choices=Family.choices)
+    kind = MultipleChoiceFilter(choices=WorkKind.choices)
     language = CharFilter(max_length=8)
     overdue_at = IsoDateTimeFilter(field_name="deadline", lookup_expr="lt", label="Due before this time.")
     queued_after = IsoDateTimeFilter(field_name="queued_at", lookup_expr="gte")

@@ -10,6 +10,7 @@ nobody(
 nobody("routing.PresenceReason", "slug", "name", "state")
 nobody("routing.ScheduledTime", "kind")
 nobody("routing.Hand", "reason", "topic")
+nobody("routing.Call", "external_id")
 nobody("routing.Joining", "kind", "ended_why")
 nobody("routing.PresenceInterval", "chosen", "doing", "reason")
 nobody(
@@ -18,7 +19,7 @@ nobody(
 )  # fmt: skip
 nobody(
     "routing.WorkItem",
-    "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome", "been_in",
+    "status", "family", "required_skills", "language", "priority_parts", "refused_by", "reason", "outcome", "been_in", "kind",
 )  # fmt: skip
 nobody("routing.QueueStep", "gives_up")
 nobody("routing.RuleChange", "reason", "changes")

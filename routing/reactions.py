@@ -2,6 +2,7 @@
 
 from crm.bus import after, on
 from crm.events import (
+    CallMoved,
     IdentitiesMoved,
     InteractionClosed,
     InteractionOpened,
@@ -10,13 +11,19 @@ from crm.events import (
     TicketSnoozed,
     TicketWoke,
 )
-from routing.services import assignments, parking, work_items
+from routing.services import assignments, calls, parking, work_items
 
 
 @on(InteractionOpened)
 def queue_them(facts: tuple[InteractionOpened, ...]) -> None:
     """What opened waits for an agent, in the same transaction or not at all."""
     work_items.enqueue([fact.interaction_id for fact in facts])
+
+
+@on(CallMoved)
+def follow_calls(facts: tuple[CallMoved, ...]) -> None:
+    """A call that ended while it waited is lost, and somebody wants to be called."""
+    calls.moved(facts)
 
 
 @on(InteractionClosed)

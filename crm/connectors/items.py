@@ -1,7 +1,7 @@
 """The open delivery format (`interface.md`, Receiving): bytes in, an `Item` or the list of what is wrong out."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from crm.phones import e164
 
 _BY_NUMBER = {ItemKind.CALL, ItemKind.SMS}  # whose author is known by his number
 
+CALL_DAY = timedelta(days=1)
 MAX_ID = 255
 MAX_TEXT = 200_000
 MAX_NAME = 10_000
@@ -73,6 +74,17 @@ class Item:
         """Which event of a call this is, or nothing."""
         call = self.extra.get("call")
         return str(call.get("state", "")) if isinstance(call, dict) else ""
+
+    def call_at(self, heard: datetime) -> datetime:
+        """When that event was: what the telephone says, within a day before it was `heard`; else the item's own time."""
+        said = self.extra.get("call", {}).get("at")
+        try:
+            at = datetime.fromisoformat(said) if isinstance(said, str) else None
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            at = self.created_at or heard
+        return min(max(at, heard - CALL_DAY), heard)
 
 
 class _Reader:

@@ -420,6 +420,14 @@ def _say(inbounds, opened, contacts, folded, threads: Threads, messages) -> None
         for message, interaction, inbound in messages
         if inbound.outcome == DeliveryOutcome.JOINED
     ]
+    facts += [
+        events.CallMoved(
+            interaction_id=inbound.interaction_id, call=_call_of(inbound), state=inbound.item.call_state,
+            at=inbound.item.call_at(inbound.received_at),
+        )
+        for inbound in inbounds
+        if inbound.item.kind == ItemKind.CALL and inbound.interaction_id and inbound.item.call_state
+    ]  # fmt: skip
     by_id = {contact.id: contact for contact in contacts}
     tellings: list[streams.Telling] = [
         (streams.EVENTS, "interaction.opened", {"interaction": c.id, "ticket": c.ticket_id}) for c in opened
@@ -435,6 +443,12 @@ def _say(inbounds, opened, contacts, folded, threads: Threads, messages) -> None
             tellings.append((f"desk:{owner}", "message.received", data))
     publish(*facts)
     tell(tellings)
+
+
+def _call_of(inbound: Inbound) -> str:
+    """Which call it tells of: a message that was left is an item of its own and names its call."""
+    item = inbound.item
+    return item.in_reply_to if item.call_state == "voicemail" and item.in_reply_to else item.id
 
 
 def tell(tellings: list[streams.Telling]) -> None:

@@ -25,12 +25,14 @@ scope AS (
 """
 
 # What one work item says about the level: live work by its wait, deferred work by its first answer once it fell due.
-# An item that was taken out unanswered is an abandoned contact on live channels and nobody's debt on deferred ones.
+# An item that was taken out unanswered is an abandoned contact on live channels and nobody's debt on deferred ones; who chose
+# to be called back never abandoned. What remains of a lost call was received with the call.
 _MARKED = """
 SELECT w.queue_id, w.id, w.created_at, w.accepted_at, w.queued_at, w.deadline, w.done_at,
     w.family IN ('voice', 'chat') AS live,
     w.accepted_at <= w.deadline AS taken_in_time,
-    w.status = 'withdrawn' AND w.accepted_at IS NULL AS left_waiting,
+    w.status = 'withdrawn' AND w.accepted_at IS NULL AND w.kind <> 'callback' AS left_waiting,
+    w.kind NOT IN ('lost_call', 'voicemail') AS anew,
     w.done_at - w.queued_at <= make_interval(secs => %(short)s) AS left_early,
     CASE WHEN i.first_response_at >= w.queued_at THEN i.first_response_at <= w.deadline
          WHEN i.first_response_at IS NOT NULL OR w.interaction_id IS NULL THEN w.accepted_at <= w.deadline
@@ -61,7 +63,7 @@ WITH {scope}, candidates AS (
     WHERE w.queue_id IN (SELECT id FROM scope) AND (%(families)s::text[] IS NULL OR w.family = ANY(%(families)s))
 ), levels AS (
     SELECT queue_id,
-        count(*) FILTER (WHERE id > %(cut_id)s) AS received,
+        count(*) FILTER (WHERE id > %(cut_id)s AND anew) AS received,
         count(*) FILTER (WHERE accepted_at >= %(cut)s) AS answered,
         {counts}
     FROM marked GROUP BY queue_id
@@ -110,7 +112,7 @@ FROM (
         {counts}
     FROM marked WHERE CASE WHEN live THEN queued_at ELSE deadline END >= %(since)s GROUP BY queue_id, slot
     UNION ALL
-    SELECT queue_id, -1, count(*) FILTER (WHERE created_at >= %(since)s AND id <= %(cut_id)s),
+    SELECT queue_id, -1, count(*) FILTER (WHERE created_at >= %(since)s AND id <= %(cut_id)s AND anew),
         count(*) FILTER (WHERE accepted_at >= %(since)s AND accepted_at < %(until)s), 0, 0, 0, 0, 0, 0
     FROM marked GROUP BY queue_id
 ) by_slot GROUP BY queue_id, slot

@@ -289,7 +289,8 @@ class WorkItemSerializer(serializers.ModelSerializer):
         model = WorkItem
         fields = [
             "id", "interaction", "ticket", "customer", "queue", "status", "family", "units", "required_skills", "language",
-            "priority_parts", "transfers", "queued_at", "entered_at", "deadline", "accepted_at", "done_at", "reason", "outcome",
+            "priority_parts", "kind", "not_before", "attempts", "transfers", "queued_at", "entered_at", "deadline", "accepted_at",
+            "done_at", "reason", "outcome",
         ]  # fmt: skip
 
 
@@ -429,6 +430,18 @@ class AskInInput(serializers.Serializer):
     agent = ColleagueRef(queryset=Agent.objects.select_related("user__team"), team="user__team", own="user")
     kind = serializers.ChoiceField(JoiningKind.choices)
     note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+
+
+class CallbackInput(serializers.Serializer):
+    """When; left out: as soon as it is his turn."""
+
+    at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class NotReachedInput(serializers.Serializer):
+    """What is sent to him after the second attempt; asked for only then."""
+
+    message = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
 
 
 class HandBackInput(serializers.Serializer):

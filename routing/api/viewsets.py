@@ -39,6 +39,7 @@ from routing.models import (
 )
 from routing.services import (
     assignments,
+    calls,
     desk,
     explanations,
     hands,
@@ -615,6 +616,24 @@ class WorkItemViewSet(ScopedViewSet):
         require(request.user, Permission.WORK)
         assignments.hand_back(item.pk, by=request.user, **self.read_body(serializers.HandBackInput))
         return Response(status=204)
+
+    @extend_schema(request=serializers.CallbackInput, responses=serializers.WorkItemSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def callback(self, request: Request, pk: str) -> Response:
+        """Call back instead of letting wait on the line: in its place, or at a booked time; 409 `not_waiting`."""
+        item = self.find()
+        require(request.user, Permission.REPLY, item)
+        made = calls.promise(item, by=request.user, **self.read_body(serializers.CallbackInput))
+        return self.shown(self.after(made))
+
+    @extend_schema(request=serializers.NotReachedInput, responses=serializers.WorkItemSerializer)
+    @action(detail=True, methods=["post"], url_path="not-reached", pagination_class=None, filter_backends=[])
+    def not_reached(self, request: Request, pk: str) -> Response:
+        """The caller did not answer: once more later, then a message; 409 `not_held`, `no_callback`, `attempts_over`."""
+        item = self.find()
+        require(request.user, Permission.WORK)
+        given = self.read_body(serializers.NotReachedInput)
+        return self.shown(self.after(calls.not_reached(item.pk, by=request.user, message=given["message"])))
 
     @extend_schema(request=serializers.ParkInput, responses=serializers.AssignmentSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

@@ -1,6 +1,7 @@
 """The nouns of the distributor."""
 
 from routing.models.agents import Agent, AgentSkill, PresenceInterval, PresenceReason, ScheduledTime, Skill
+from routing.models.calls import Call
 from routing.models.hands import Hand
 from routing.models.joinings import Joining
 from routing.models.queues import Queue, QueueStep, RuleChange
@@ -11,6 +12,7 @@ __all__ = [
     "Agent",
     "AgentSkill",
     "Assignment",
+    "Call",
     "Change",
     "Hand",
     "Joining",

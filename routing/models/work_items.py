@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 from crm.choices import Family
 from crm.models import Interaction, Ticket, User
-from routing.choices import AssignmentStatus, WorkItemStatus
+from routing.choices import AssignmentStatus, WorkItemStatus, WorkKind
 from routing.models.agents import Agent
 from routing.models.queues import Queue
 from routing.querysets import WorkItemQuerySet
@@ -21,6 +21,7 @@ class WorkItem(models.Model):
     ticket = models.ForeignKey(
         Ticket, null=True, blank=True, on_delete=models.CASCADE, related_name="work_items", db_index=False
     )
+    kind = models.CharField(max_length=9, choices=WorkKind, blank=True, default="", db_default="")
     queue = models.ForeignKey(
         Queue, on_delete=models.PROTECT, related_name="work_items", db_index=False, db_constraint=False
     )
@@ -40,6 +41,12 @@ class WorkItem(models.Model):
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False,
         help_text="Who handed it on and hears of a refusal.",
     )  # fmt: skip
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="A booked time, until which nobody is offered it."
+    )
+    attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often the caller was not reached."
+    )
     transfers = models.PositiveSmallIntegerField(default=0, db_default=0)
     queued_at = models.DateTimeField(help_text="When the customer began to wait; kept through every return.")
     deadline = models.DateTimeField(null=True, blank=True)
@@ -67,6 +74,10 @@ class WorkItem(models.Model):
                 condition=Q(status__in=["waiting", "offered", "assigned"]),
                 name="work_item_one_open",
             ),
+            models.CheckConstraint(condition=Q(kind__in=["", *WorkKind.values]), name="work_item_kind"),
+            models.CheckConstraint(
+                condition=Q(not_before=None) | ~Q(kind=""), name="work_item_booked_is_owed"
+            ),
         ]
         indexes = [
             models.Index("queue", "deadline", name="work_item_waiting", condition=Q(status="waiting")),
@@ -76,6 +87,7 @@ class WorkItem(models.Model):
             ),
             models.Index("accepted_at", name="work_item_accepted", condition=Q(accepted_at__isnull=False)),
             models.Index("ticket", name="work_item_of_ticket", condition=Q(ticket__isnull=False)),
+            models.Index("customer_id", name="work_item_owed", condition=~Q(kind="") & Q(status="waiting")),
             models.Index(
                 "preferred_agent", name="work_item_preferred", condition=Q(preferred_agent__isnull=False)
             ),

@@ -1,7 +1,7 @@
 """The agent's desk as one state, and offers as the frames that announce them; a constant number of statements."""
 
 from crm import rows
-from crm.choices import ChannelKind
+from crm.choices import Family
 from crm.models import User
 from crm.services import context, streams
 from routing.services import joinings, presence, shifts
@@ -24,7 +24,8 @@ _READERS = rows.with_columns("SELECT {u} FROM crm_user u WHERE u.id = ANY(%s::bi
 
 _MINE = """
 SELECT a.id, a.work_item_id AS work_item, w.interaction_id AS interaction, t.id AS ticket, 1000 + t.id AS number, t.subject,
-       u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, a.accepted_at AS since, a.wrap_up_until,
+       u.id AS customer, u.name, y.handle, q.slug AS queue, c.slug AS channel, c.kind, w.family, w.kind AS owed,
+       a.accepted_at AS since, a.wrap_up_until,
        a.parked_at, a.parked_until,
        CASE WHEN i.waiting_since IS NULL THEN NULL ELSE w.deadline END AS due_at, i.waiting_since IS NOT NULL AS unread,
        (SELECT left(m.text, 140) FROM crm_message m WHERE m.interaction_id = i.id AND m.direction <> 'note'
@@ -95,6 +96,7 @@ def _assignment(row: dict) -> dict:
         "customer": {"id": row["customer"], "name": row["name"], "handle": row["handle"]},
         "queue": row["queue"],
         "channel": {"slug": row["channel"], "kind": row["kind"]},
+        "kind": row["owed"],
         "state": _state(row),
         "wrap_up_until": row["wrap_up_until"],
         "parked_until": row["parked_until"],
@@ -110,7 +112,7 @@ def _state(row: dict) -> str:
         return "wrap_up"
     if row["parked_at"]:
         return "parked"
-    return "in_call" if row["kind"] == ChannelKind.PHONE else "accepted"
+    return "in_call" if row["family"] == Family.VOICE else "accepted"
 
 
 def offers(assignment_ids: list[int]) -> dict[int, dict]:

@@ -40,7 +40,7 @@ WHERE
 _ITEMS = _ITEMS_OF.format(rules=_RULES, steps=_STEPS)
 _QUEUES_OF = "SELECT q.id, {rules} FROM routing_queue q LEFT JOIN ({steps}) s ON s.queue_id = q.id"
 # What is pulled is never pushed.
-_PUSHED = "w.status = 'waiting' AND q.mode NOT IN ('next', 'free')"
+_PUSHED = "w.status = 'waiting' AND w.not_before IS NULL AND q.mode NOT IN ('next', 'free')"
 
 _SEATS = """
 SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,

@@ -1,6 +1,7 @@
 """What the distributor shows beside an interaction: its work item, where it may go, and why whom."""
 
 from crm.access import Permission, may, outside_closed
+from crm.choices import Family
 from crm.models import User
 from routing.engine import EXACT
 from routing.models import Agent, Assignment, Queue, WorkItem
@@ -51,6 +52,8 @@ def _panel(item: WorkItem, assignment: Assignment | None, names: dict[int, str],
         "can_act": False,
         "held": None,
         "can_help": False,
+        "can_promise": item.status == "waiting"
+        and (item.family in (Family.VOICE, Family.CHAT) or bool(item.kind)),
     }
     if assignment is not None:
         shown["score"] = assignment.score or None

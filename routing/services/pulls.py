@@ -66,7 +66,7 @@ def _in_order(user: User, queue: Queue | None) -> list[engine.Item]:
     if not seat.live:
         raise Conflict("Say that you are available first.", code="not_available")
     open_to_him: Any = WorkItem.objects.filter(work_filter(user, "interaction__", Permission.REPLY))
-    waiting = open_to_him.filter(status="waiting", queue__mode__in=PULLED)
+    waiting = open_to_him.filter(status="waiting", not_before=None, queue__mode__in=PULLED)
     if queue is not None:
         waiting = waiting.filter(queue=queue)
     ids = list(waiting.order_by("deadline", "pk").values_list("pk", flat=True)[:LOOKED_AT])

@@ -29,7 +29,7 @@ WHERE w.status = 'waiting' AND value IS NOT NULL AND value <> 'NaN' GROUP BY par
 # Words and people of teams the reader may not see are left out.
 _NEXT = """
 SELECT w.id, w.queue_id, w.family, w.units, w.language, w.queued_at, w.deadline, w.priority_parts::text AS parts,
-    CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel,
+    w.kind, w.not_before, CASE WHEN seen.yes THEN w.interaction_id END AS interaction, c.kind AS channel,
     extract(epoch FROM w.queued_at)::float8 AS since,
     extract(epoch FROM coalesce(w.entered_at, w.created_at))::float8 AS entered,
     extract(epoch FROM w.deadline)::float8 AS due,
@@ -88,7 +88,18 @@ def _next(ids: list[int], user: User) -> dict[int, list[dict]]:
     }
 
 
-_SHOWN = ("id", "subject", "interaction", "channel", "customer", "queued_at", "deadline", "language")
+_SHOWN = (
+    "id",
+    "kind",
+    "not_before",
+    "subject",
+    "interaction",
+    "channel",
+    "customer",
+    "queued_at",
+    "deadline",
+    "language",
+)
 
 
 def _item(row: dict) -> engine.Item:

@@ -309,6 +309,13 @@ REST = [
     api(
         "POST", "work-items/{held}/hand-back/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
     ),
+    # What is no call is not called back.
+    api(
+        "POST", "work-items/{waiting}/callback/", "409:ASGMC 403:U", "409:AC 403:U 404:SGM", scope="work-items:write desk"
+    ),
+    api(
+        "POST", "work-items/{held}/not-reached/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
+    ),
     api("GET", "joinings/", EVERYBODY, scope="work-items:read desk"),
     api("GET", "joinings/{joining}/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
     # A request is for who was asked; who holds the work, or leads, may end it.

@@ -25,6 +25,7 @@ function entered(form) {
     if (!choice.value) delete given[choice.name];
     else if ("number" in choice.dataset) given[choice.name] = Number(choice.value);
   }
+  for (const time of form.querySelectorAll("[data-instant]")) given[time.name] = time.value ? new Date(time.value).toISOString() : null;
   return given;
 }
 
@@ -119,7 +120,7 @@ class MessageThread extends HTMLElement {
 
   clicked(event) {
     const act = event.target.closest("[data-act]")?.dataset.act;
-    if (act === "close" || act === "transfer" || act === "park" || act === "whisper" || act === "ask-in") this.ask(act);
+    if (act === "close" || act === "transfer" || act === "park" || act === "whisper" || act === "ask-in" || act === "callback" || act === "not-reached") this.ask(act);
     if (act === "take-up" || act === "take-over" || act === "join" || act === "hand-back") this.grasp(act);
     if (act?.startsWith("joining-")) this.second(act.slice("joining-".length), event.target.closest(".joining").dataset.joining);
     if (act === "extend") this.wrapUp(true);
@@ -205,7 +206,7 @@ class MessageThread extends HTMLElement {
   async submitted(event) {
     event.preventDefault();
     const form = event.target;
-    const acts = { close: "complete", transfer: "transfer", park: "park", whisper: "whisper", "ask-in": "ask-in" };
+    const acts = { close: "complete", transfer: "transfer", park: "park", whisper: "whisper", "ask-in": "ask-in", callback: "callback", "not-reached": "not-reached" };
     const given = form.dataset.form === "park" ? until(event.submitter.dataset) : entered(form);
     const error = form.querySelector(".field__error");
     error.hidden = true;
@@ -218,7 +219,8 @@ class MessageThread extends HTMLElement {
     }
     form.closest("dialog").close();
     if (form.dataset.form === "whisper" || form.dataset.form === "ask-in") return form.reset();
-    this.handedOn({ close: "Closed.", transfer: "Handed over.", park: "Put aside." }[form.dataset.form]);
+    if (form.dataset.form === "callback" || given.message) return this.reload(false);
+    this.handedOn({ close: "Closed.", transfer: "Handed over.", park: "Put aside.", "not-reached": "It comes up again." }[form.dataset.form]);
   }
 }
 
