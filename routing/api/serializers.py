@@ -444,6 +444,16 @@ class NotReachedInput(serializers.Serializer):
     message = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
 
 
+class WaitSerializer(serializers.Serializer):
+    """Place in the queue and expected wait in seconds; without numbers `words` says why. All empty where nobody waits live."""
+
+    place = serializers.IntegerField(allow_null=True)
+    waiting = serializers.IntegerField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    words = serializers.CharField()
+
+
 class HandBackInput(serializers.Serializer):
     """What who had it before should know."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -46,6 +46,7 @@ from routing.services import (
     joinings,
     orphans,
     parking,
+    places,
     plans,
     presence,
     previews,
@@ -128,6 +129,15 @@ class QueueViewSet(_Shared):
         require(request.user, Permission.WORK)
         made = pulls.next_for(request.user, self.find())
         return Response(serializers.AssignmentSerializer(made).data, status=201)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("family", str, required=True, enum=["voice", "chat"])],
+        responses=serializers.WaitSerializer,
+    )
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def wait(self, request: Request, pk: str) -> Response:
+        """What to tell who would come into it now by telephone (`family=voice`) or chat."""
+        return Response(places.of_newcomer(self.find(), request.query_params.get("family", "")))
 
 
 class ScoringView(Door):
@@ -634,6 +644,14 @@ class WorkItemViewSet(ScopedViewSet):
         require(request.user, Permission.WORK)
         given = self.read_body(serializers.NotReachedInput)
         return self.shown(self.after(calls.not_reached(item.pk, by=request.user, message=given["message"])))
+
+    @extend_schema(responses=serializers.WaitSerializer)
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def wait(self, request: Request, pk: str) -> Response:
+        """Its place in the live order and how long its customer will wait, on live channels, while it waits."""
+        item = self.find()
+        nothing = {"place": None, "waiting": None, "low": None, "high": None, "words": ""}
+        return Response(places.of_items([item]).get(item.pk, nothing))
 
     @extend_schema(request=serializers.ParkInput, responses=serializers.AssignmentSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])

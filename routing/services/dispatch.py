@@ -243,6 +243,15 @@ def waiting_in(queue_ids: list[int], limit: int) -> list[tuple]:
     )
 
 
+def live_in(queue_ids: list[int]) -> list[tuple]:
+    """Calls and chats that wait in these queues, as rows for `item_of` and `queue_of`."""
+    return rows.run(
+        _ITEMS + "w.queue_id = ANY(%s) AND w.status = 'waiting' AND w.family IN ('voice', 'chat') "
+        "AND w.not_before IS NULL ORDER BY w.deadline LIMIT 1000",
+        (queue_ids,),
+    )
+
+
 def entered_at(row: tuple) -> float:
     """When this item came into its queue (epoch)."""
     return row[13]

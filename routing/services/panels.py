@@ -6,7 +6,7 @@ from crm.models import User
 from routing.engine import EXACT
 from routing.models import Agent, Assignment, Queue, WorkItem
 from routing.rules import say
-from routing.services import explanations, joinings
+from routing.services import explanations, joinings, places
 
 COLLEAGUES = 200  # shown to choose from
 OPEN = ("waiting", "offered", "assigned")
@@ -20,12 +20,13 @@ def of_interactions(interaction_ids: list[int], user: User) -> dict[int, dict]:
     last = {assignment.work_item_id: assignment for assignment in held.select_related("agent")}
     names = _names(list(last.values()))
     waits = explanations.why_waiting([item.pk for item in newest.values() if item.status == "waiting"])
+    told = places.of_items(list(newest.values()))
     queues = list(Queue.objects.order_by("name")) if newest else []
     live = [one.pk for one in last.values() if one.status == "accepted"]
     joined = joinings.of_holds(live) if live else {}
     shown = {
         interaction: _panel(item, last.get(item.pk), names, user)
-        | {"queues": queues, "waits": waits.get(item.pk)}
+        | {"queues": queues, "waits": waits.get(item.pk), "wait": told.get(item.pk)}
         for interaction, item in newest.items()
     }
     mine = any(one["held"] and not one["can_help"] and one["can_act"] for one in shown.values())

@@ -9,7 +9,7 @@ from crm.models import User
 from routing import engine
 from routing.models import Queue
 from routing.rules import say
-from routing.services import dispatch, scoring
+from routing.services import dispatch, places, scoring
 
 LOOKED_AT = 100  # next due of each queue, put in the engine's order
 SHOWN = 25
@@ -57,6 +57,9 @@ def queues(user: User) -> list[dict]:
     ids = [queue.pk for queue in visible]
     standing = {row[0]: row[1:] for row in rows.run(_STANDING, (ids,))}
     waiting = _next(ids, user)
+    told = places.of_queues(ids)
+    for one in (item for items in waiting.values() for item in items):
+        one["wait"] = told.get(one["id"])
     return [
         _queue(queue, standing.get(queue.pk, (0, 0, None, None)), waiting.get(queue.pk, []))
         for queue in visible

@@ -228,6 +228,7 @@ REST = [
     api("GET", "queues/", EVERYBODY),
     api("GET", "queues/{queue}/", EVERYBODY),
     api("POST", "queues/", "201:A 403:SGMUC", slug="night", name="Night", team="{team_slug}", reason="we work at night"),
+    api("GET", "queues/{queue}/wait/?family=voice", EVERYBODY),
     api("PATCH", "queues/{queue}/", "200:A 403:SGMUC", goal=0.8, reason="fewer people"),
     api("POST", "queues/{queue}/preview/", "200:A 403:SGMUC", ordering="oldest"),
     # Nothing waits there that is fetched.
@@ -309,6 +310,7 @@ REST = [
     api(
         "POST", "work-items/{held}/hand-back/", "409:ASG 403:MUC", "409:A 403:UC 404:SGM", scope="work-items:write desk"
     ),
+    api("GET", "work-items/{held}/wait/", EVERYBODY, SEES_ALL, scope="work-items:read desk"),
     # What is no call is not called back.
     api(
         "POST", "work-items/{waiting}/callback/", "409:ASGMC 403:U", "409:AC 403:U 404:SGM", scope="work-items:write desk"
