@@ -393,6 +393,8 @@ SPECTACULAR_SETTINGS = {
         "ErasureWayEnum": "crm.choices.ErasureWay",
         "RetentionKindEnum": "crm.choices.RetentionKind",
         "ClockKindEnum": "crm.choices.ClockKind",
+        "JoiningKindEnum": "routing.choices.JoiningKind",
+        "WorkKindEnum": "routing.choices.WorkKind",
         "AudienceEnum": "crm.choices.Audience",
         "AnswerAudienceEnum": "crm.choices.ANSWERED",
         "ImportNounEnum": "crm.choices.ImportNoun",

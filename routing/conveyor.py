@@ -24,6 +24,7 @@ from routing.services import (
     assignments,
     calls,
     dispatch,
+    interruptions,
     joinings,
     overflows,
     parking,
@@ -41,6 +42,7 @@ PARTS = (BELT, ROUTER)
 BELLS = {BELT: live.BELT, ROUTER: live.CONVEYOR}
 STUCK_SECONDS = 3
 AGAIN_SECONDS = 0.3
+PENDING_EVERY = 5  # s
 KNOWN_SECONDS = 1  # after which a changed queue or channel is seen
 
 
@@ -58,6 +60,7 @@ class Conveyor:
         self._next_expiry = 0.0
         self._due_for_round = True
         self._unnumbered = True
+        self._until_pending = 0
 
     def stop(self, *_: object) -> None:
         """Finish the batch in hand, then leave."""
@@ -173,11 +176,17 @@ class Conveyor:
             joinings.keep()
             parking.keep()
             calls.keep()
+            interruptions.end()
+            self._until_pending -= 1
+            if self._until_pending <= 0:
+                parking.put_answered_aside()
+                self._until_pending = PENDING_EVERY
             while wrap_ups.end_due():
                 pass
             self.router.refresh_seats()
             assignments.give_unasked()
             overflows.move(self.router.pool.seats)
+            interruptions.make(self.router.calls, list(self.router.pool.seats))
             self._due_for_round = True
             self._unnumbered = True
 

@@ -52,6 +52,7 @@ class Item:
     refused: frozenset[int] = frozenset()
     relax_at: tuple[tuple[float, str], ...] = ()
     prefers: Mapping[str, int] = field(default_factory=dict)
+    whole: bool = False  # takes an agent whole, as a call does
 
 
 @dataclass(slots=True)
@@ -255,10 +256,11 @@ class Requirement:
     skills: tuple[tuple[str, int], ...]
     language: str | None
     prefers: tuple[tuple[str, int], ...] = ()  # of those who could, who has them goes first
+    whole: bool = False
 
     def need(self, capacity: int) -> int:
         """The units it takes: a call takes the whole agent."""
-        return max(1, capacity) if self.family == "voice" else self.units
+        return max(1, capacity) if self.family == "voice" or self.whole else self.units
 
 
 def requirement(item: Item, now: float) -> tuple[Requirement, str]:
@@ -279,7 +281,12 @@ def requirement(item: Item, now: float) -> tuple[Requirement, str]:
         skills, language, prefers = asked.skills, asked.language, asked.prefers
     wanted = language.lower() if language else None
     return Requirement(
-        item.family, max(1, item.units), tuple(sorted(skills.items())), wanted, tuple(sorted(prefers.items()))
+        item.family,
+        max(1, item.units),
+        tuple(sorted(skills.items())),
+        wanted,
+        tuple(sorted(prefers.items())),
+        item.whole,
     ), step
 
 
@@ -904,7 +911,7 @@ class _Round:
         if _full(need, seat) is None:
             return "take"
         # A caller is never made to wait for one agent, and a call never comes on top of other work.
-        if need.family == "voice" or self.now >= item.preferred_until:
+        if need.family == "voice" or need.whole or self.now >= item.preferred_until:
             return "none"
         if seat.in_call or seat.over >= self.weights.over_limit or seat.capacity <= 0:
             return "wait"
@@ -1057,7 +1064,7 @@ class _Round:
         return mask
 
     def _roomy(self, need: Requirement) -> int:
-        if need.family == "voice":
+        if need.family == "voice" or need.whole:
             mask = self.room.get(0)
             if mask is None:
                 mask = self.room[0] = self.idle

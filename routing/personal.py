@@ -16,6 +16,7 @@ nobody("routing.PresenceInterval", "chosen", "doing", "reason")
 nobody(
     "routing.Queue",
     "slug", "name", "topics", "channels", "targets", "mode", "ordering", "required_skills", "preferred_skills", "offer_seconds",
+    "exclusive",
 )  # fmt: skip
 nobody(
     "routing.WorkItem",

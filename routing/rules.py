@@ -46,6 +46,7 @@ class Rules:
     preferred: Mapping[str, int] = field(default_factory=dict)
     ordering: str = "score"
     steps: tuple[Step, ...] = ()
+    exclusive: frozenset[str] = frozenset()  # families of which one piece takes an agent whole
 
     @cached_property
     def timed(self) -> tuple[tuple[float, Step], ...]:
@@ -69,6 +70,8 @@ class Rules:
         """Fill in what these rules say of an item as it came; `entered` is when it came into the queue (epoch)."""
         goal = self.goal(item.family)
         item.queue, item.goal_seconds, item.prefers = self.slug, goal, self.preferred
+        if item.family in self.exclusive:
+            item.whole = True
         if self.required:
             item.skills = _both(item.skills, self.required)
         if self.widening:

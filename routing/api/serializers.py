@@ -28,7 +28,7 @@ from routing.models import (
     Skill,
     WorkItem,
 )
-from routing.models.queues import LONGEST_WAIT, LONGEST_WRAP_UP
+from routing.models.queues import LONGEST_OFFER, LONGEST_PENDING, LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.models.scoring import HEAVIEST, MOST_BANDS
 from routing.services import queues, skills
 from routing.services.scoring import LIGHTEST
@@ -60,7 +60,7 @@ class QueueSerializer(serializers.ModelSerializer):
         fields = [
             "id", "slug", "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering",
             "required_skills", "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within",
-            "escape_seconds", "steps",
+            "escape_seconds", "exclusive", "interrupt_seconds", "pending_seconds", "steps",
         ]  # fmt: skip
 
     @extend_schema_field(StepSerializer(many=True))
@@ -88,6 +88,13 @@ class QueueEdit(serializers.Serializer):
     pull_within = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     escape_seconds = serializers.IntegerField(
         min_value=1, max_value=LONGEST_WAIT, required=False, allow_null=True
+    )
+    exclusive = serializers.ListField(child=serializers.CharField(max_length=8), required=False)
+    interrupt_seconds = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_OFFER, required=False, allow_null=True
+    )
+    pending_seconds = serializers.IntegerField(
+        min_value=10, max_value=LONGEST_PENDING, required=False, allow_null=True
     )
     steps = StepSerializer(many=True, required=False)
     reason = serializers.CharField(max_length=200, help_text="Why: it stands in the history.")

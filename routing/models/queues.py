@@ -12,6 +12,7 @@ from routing.models.agents import Skill
 
 LONGEST_OFFER = 3600  # s
 LONGEST_WRAP_UP = 3600  # s
+LONGEST_PENDING = 32_000  # s
 LONGEST_WAIT = 30 * 24 * 3600  # s, of a step or until the fallback
 
 
@@ -73,6 +74,28 @@ class Queue(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Where agents choose: among how many of the first that they could take.",
     )
+    exclusive = models.JSONField(
+        default=list,
+        blank=True,
+        db_default=[],
+        help_text="Channel families of which one piece takes an agent whole, as a call does.",
+    )
+    interrupt_seconds = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=10,
+        db_default=10,
+        validators=[MaxValueValidator(LONGEST_OFFER)],
+        help_text="A call that waited so long sets somebody's deferred work aside; empty: never.",
+    )
+    pending_seconds = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        default=300,
+        db_default=300,
+        validators=[MinValueValidator(10), MaxValueValidator(LONGEST_PENDING)],
+        help_text="Answered work waits aside for its customer after so long; empty: it stays in hand.",
+    )
     escape_seconds = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -91,6 +114,9 @@ class Queue(models.Model):
                 condition=Q(wrap_up_seconds__lte=LONGEST_WRAP_UP), name="queue_wrap_up_bounded"
             ),
             models.CheckConstraint(condition=Q(pull_within__gte=1), name="queue_pull_within"),
+            models.CheckConstraint(
+                condition=Q(pending_seconds=None) | Q(pending_seconds__gte=10), name="queue_pending_bounded"
+            ),
             models.CheckConstraint(
                 condition=Q(escape_seconds__gte=1, escape_seconds__lte=LONGEST_WAIT), name="queue_escape"
             ),

@@ -122,6 +122,10 @@ class Assignment(models.Model):
     answered_at = models.DateTimeField(
         null=True, blank=True, help_text="The customer wrote while it was parked."
     )
+    interrupted_at = models.DateTimeField(
+        null=True, blank=True, help_text="A call took its owner away; it comes back as soon as he is free."
+    )
+    in_hand_at = models.DateTimeField(null=True, blank=True, help_text="When it came back from aside.")
     ended_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=100, blank=True)
 
@@ -143,6 +147,10 @@ class Assignment(models.Model):
                 condition=Q(parked_at=None, parked_until=None, answered_at=None)
                 | Q(parked_at__isnull=False, units=0),
                 name="assignment_parked_is_free",
+            ),
+            models.CheckConstraint(
+                condition=Q(interrupted_at=None) | Q(parked_at__isnull=False),
+                name="assignment_interrupted_aside",
             ),
         ]
         indexes = [

@@ -432,19 +432,25 @@ def claim(
         agent = Agent.objects.select_for_update(no_key=True).filter(user=by).first()
         if agent is None:
             raise NotFound("You take no work here.")
-        item = WorkItem.objects.select_for_update(no_key=True).filter(pk=work_item_id).first()
+        item = (
+            WorkItem.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("queue")
+            .filter(pk=work_item_id)
+            .first()
+        )
         if item is None:
             raise NotFound("There is no such item.")
         if item.status != "waiting":
             raise Conflict("Somebody has it.", code="taken", holder=holder_of(work_item_id))
-        if agent.load + item.units > agent.capacity:
+        units = agent.capacity if item.family in item.queue.exclusive else item.units
+        if agent.load + units > agent.capacity:
             raise Conflict("You have no room for it.", code="no_capacity")
         _check_family(agent, item)
         now = rows.run("SELECT now()")[0][0]
         WorkItem.objects.filter(pk=item.pk).update(status="assigned", accepted_at=item.accepted_at or now)
-        Agent.objects.filter(pk=agent.pk).update(load=agent.load + item.units)
+        Agent.objects.filter(pk=agent.pk).update(load=agent.load + units)
         made = Assignment.objects.create(
-            work_item=item, agent=agent, status=AssignmentStatus.ACCEPTED, units=item.units, accepted_at=now,
+            work_item=item, agent=agent, status=AssignmentStatus.ACCEPTED, units=units, accepted_at=now,
             offered_at=now, expires_at=now, explanation=why or {"reason": "pulled by the agent"}, passed_over=passed_over,
         )  # fmt: skip
         if item.interaction_id:
@@ -488,6 +494,9 @@ WITH held AS MATERIALIZED (
 ), ended AS (
     UPDATE routing_assignment a SET status = 'transferred', ended_at = now(), reason = %(why)s::text FROM held h, mine
     WHERE a.id = h.id AND a.status = 'accepted' RETURNING a.id, a.agent_id, a.units, a.work_item_id
+), handed AS (
+    UPDATE routing_workitem w SET transfers = w.transfers + 1 FROM ended e
+    WHERE w.id = e.work_item_id AND %(hold)s::bigint IS NOT NULL
 ), loads AS (
     UPDATE routing_agent g SET load = g.load + CASE WHEN g.id = mine.id THEN mine.needs ELSE -e.units END,
         idle_since = CASE WHEN g.id <> mine.id AND g.load - e.units <= 0 THEN now() ELSE g.idle_since END
@@ -503,7 +512,8 @@ def take_over(
 ) -> Assignment:
     """Go on with what another holds, at most `over` items above one's own capacity. The door has asked who may.
 
-    With `hold` only from that very hold: who came to take it from one colleague does not take it from the next.
+    With `hold` it is handed over, and only from that very hold: who came to take it from one colleague does not take it from
+    the next.
     """
     with transaction.atomic():
         moved = rows.run(

@@ -218,22 +218,19 @@ def not_reached(work_item_id: int, *, by: User, message: str = "") -> WorkItem:
 
 def _try_again(held: Assignment, by: User) -> None:
     with transaction.atomic():
-        if not returns.give_back([held.pk], "not reached"):
-            raise Conflict("Somebody has it in hand; try again.", code="busy")
-        rows.run(
-            "UPDATE routing_workitem SET attempts = attempts + 1, not_before = now() + make_interval(secs => %s) WHERE id = %s",
-            (AGAIN, held.work_item_id),
-        )
         contact = held.work_item.interaction_id
         activities.record("callback.not_reached", by=by, interaction_id=contact, attempt=1)
-        _say(held.work_item)
+        if not returns.give_back([held.pk], "not reached", again=AGAIN):
+            raise Conflict("Somebody has it in hand; try again.", code="busy")
 
 
 def _leave_message(item: WorkItem, by: User, message: str) -> None:
     if not message.strip():
         raise InvalidInput("Twice not reached: leave a message.", errors={"message": "is required now"})
+    # By itself, as both tell streams; asked for again, it is the same message.
+    key = f"not-reached-{item.pk}-{item.attempts}"
+    messages.reply(item.interaction, by=by, text=message, audience=str(Audience.PRIVATE), idempotency_key=key)
     with transaction.atomic():
-        messages.reply(item.interaction, by=by, text=message, audience=str(Audience.PRIVATE))
         rows.run("UPDATE routing_workitem SET attempts = attempts + 1 WHERE id = %s", (item.pk,))
         activities.record(
             "callback.not_reached", by=by, interaction_id=item.interaction_id, attempt=item.attempts + 1

@@ -26,7 +26,7 @@ SELECT x.queue_id, jsonb_agg(jsonb_build_array(x.seconds, x.gives_up, k.code, x.
     ORDER BY x.position) AS steps
 FROM routing_queuestep x LEFT JOIN routing_skill k ON k.id = x.skill_id GROUP BY x.queue_id
 """
-_RULES = "q.slug, q.targets, q.required_skills, q.preferred_skills, q.ordering, s.steps"
+_RULES = "q.slug, q.targets, q.required_skills, q.preferred_skills, q.ordering, s.steps, q.exclusive"
 
 _ITEMS_OF = """
 SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(epoch FROM w.queued_at)::float8,
@@ -42,8 +42,12 @@ _QUEUES_OF = "SELECT q.id, {rules} FROM routing_queue q LEFT JOIN ({steps}) s ON
 # What is pulled is never pushed.
 _PUSHED = "w.status = 'waiting' AND w.not_before IS NULL AND q.mode NOT IN ('next', 'free')"
 
+# What a call set aside comes back first: its room is kept.
 _SEATS = """
-SELECT a.id, a.user_id, a.capacity, a.load, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,
+SELECT a.id, a.user_id, a.capacity, a.load + coalesce((
+           SELECT sum(w.units) FROM routing_assignment m JOIN routing_workitem w ON w.id = m.work_item_id
+           WHERE m.agent_id = a.id AND m.status = 'accepted' AND m.interrupted_at IS NOT NULL
+       ), 0)::int, a.languages, a.blocked_families, extract(epoch FROM a.idle_since)::float8,
        a.chosen = 'available' AND a.then_state = '' AND NOT a.silent AND a.seen_at > now() - make_interval(secs =>
            CASE WHEN a.seen_on_socket THEN %s ELSE %s END) AND u.is_active AS live,
        coalesce((SELECT jsonb_object_agg(s.code, x.level) FROM routing_agentskill x JOIN routing_skill s ON s.id = x.skill_id
@@ -114,6 +118,7 @@ class Router:
         self.pool = engine.Pool(pacing=Pacing())
         self.rings: dict[int, int] = {}  # by item, how long its offer rings, in seconds
         self.unasked: set[int] = set()  # items whose queue gives them without asking
+        self.calls: set[int] = set()  # that wait
         self._loaded: set[int] = set()  # agents who were just offered something: their seats are read again
 
     def rebuild(self) -> None:
@@ -121,7 +126,7 @@ class Router:
         self.scale = scoring.scale()
         self.pool = engine.Pool(self.scale.weights, pacing=_pacing())
         rows.run("DELETE FROM routing_change")
-        self.rings, self.unasked = {}, set()
+        self.rings, self.unasked, self.calls = {}, set(), set()
         self._add(rows.run(_ITEMS + _PUSHED))
         self.refresh_seats()
 
@@ -131,11 +136,14 @@ class Router:
             self.rings[item.id] = work_items.offer_seconds(item.family, _known(row[14]))
             if row[15] == QueueMode.AUTO:
                 self.unasked.add(item.id)
+            if item.family == "voice":
+                self.calls.add(item.id)
             self.pool.add(item)
 
     def _drop(self, item_id: int) -> None:
         self.rings.pop(item_id, None)
         self.unasked.discard(item_id)
+        self.calls.discard(item_id)
         self.pool.remove(item_id)
 
     def refresh_seats(self) -> None:
@@ -201,9 +209,13 @@ def _known(text: str) -> Any:
 
 
 @lru_cache(1024)
-def _rules(slug: str, targets: str, required: str, preferred: str, ordering: str, steps: str | None) -> Rules:
+def _rules(
+    slug: str, targets: str, required: str, preferred: str, ordering: str, steps: str | None, exclusive: str
+) -> Rules:
     found = [orjson.loads(text) for text in (targets, required, preferred, steps or "[]")]
-    return Rules(slug, found[0], found[1], found[2], ordering, as_steps(found[3]))
+    return Rules(
+        slug, found[0], found[1], found[2], ordering, as_steps(found[3]), frozenset(orjson.loads(exclusive))
+    )
 
 
 def rules_of_queues() -> dict[int, Rules]:
@@ -257,9 +269,14 @@ def entered_at(row: tuple) -> float:
     return row[13]
 
 
+def ring_of(row: tuple) -> int:
+    """How long an offer of this item rings, in seconds."""
+    return work_items.offer_seconds(row[2], _known(row[14]))
+
+
 def queue_of(row: tuple) -> int:
     """The id of this item's queue."""
-    return row[22]
+    return row[23]
 
 
 def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
@@ -279,7 +296,7 @@ def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
         preferred_until=row[11] or 0.0,
         refused=frozenset(_known(row[12])),
     )
-    return (under or _rules(*row[16:22])).rule(item, row[13])
+    return (under or _rules(*row[16:23])).rule(item, row[13])
 
 
 def _seat(row: tuple) -> engine.Seat:

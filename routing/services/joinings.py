@@ -198,12 +198,15 @@ def take_over(joining: Joining, *, by: User) -> Assignment:
     _check_asked(joining, by)
     if joining.kind != JoiningKind.WARM or joining.state != "joined":
         raise Conflict("Nobody hands it to you in person.", code="not_joined")
-    item = joining.assignment.work_item_id
+    made = assignments.take_over(
+        joining.assignment.work_item_id,
+        by=by,
+        hold=joining.assignment_id,
+        over=0,
+        why="handed over in person",
+    )
+    # By itself, as both tell streams; if we die between, `keep` ends it.
     with transaction.atomic():
-        made = assignments.take_over(
-            item, by=by, hold=joining.assignment_id, over=0, why="handed over in person"
-        )
-        rows.run("UPDATE routing_workitem SET transfers = transfers + 1 WHERE id = %s", (item,))
         rows.run(_END, ("taken over", joining.pk, None, None))
         _say(joining, "joining.ended", by, f"{by} has it now.", to=joining.by_id, why="taken over")
     return made
@@ -219,17 +222,13 @@ def keep() -> int:
     with transaction.atomic():
         over = [row[0] for row in rows.run(_OVER)]
         ended = Joining.objects.filter(pk__in=over).select_related("assignment__work_item", "user")
+        told: list[streams.Telling] = []
         for one in ended:
-            words = f"{one.user} is not in the thread: {one.ended_why}."
+            words = "" if one.ended_why == "the work moved on" else f"{one.user} is not in: {one.ended_why}."
             to = one.by_id if one.by_id != one.user_id else None
-            _say(
-                one,
-                "joining.ended",
-                None,
-                words if one.ended_why != "the work moved on" else "",
-                to=to,
-                why=one.ended_why,
-            )
+            told += _moved(one, "joining.ended", None, words, to=to, why=one.ended_why)
+        if told:
+            interactions.tell(told)
     return len(over)
 
 
@@ -242,6 +241,12 @@ def _stay(user: User, item: int) -> None:
 
 def _say(one: Joining, verb: str, by: User | None, words: str, *, to: int | None, **data: Any) -> None:
     """A line of history, and the news to both desks and the thread; the last statement of a change."""
+    interactions.tell(_moved(one, verb, by, words, to=to, **data))
+
+
+def _moved(
+    one: Joining, verb: str, by: User | None, words: str, *, to: int | None, **data: Any
+) -> list[streams.Telling]:
     contact = one.assignment.work_item.interaction_id
     activities.record(verb, by=by, interaction_id=contact, joining=one.pk, **data)
     agents = list(Agent.objects.filter(user=one.user_id).values_list("pk", flat=True))
@@ -252,8 +257,7 @@ def _say(one: Joining, verb: str, by: User | None, words: str, *, to: int | None
     ]
     if to and words:
         told.append((f"desk:{to}", "alert", {"text": words, "interaction": contact}))
-    told.append((f"interaction:{contact}", "interaction.updated", {"interaction": contact}))
-    interactions.tell(told)
+    return [*told, (f"interaction:{contact}", "interaction.updated", {"interaction": contact})]
 
 
 def of_desk(user: User) -> list[dict]:

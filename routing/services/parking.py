@@ -24,16 +24,18 @@ _PARK = """
 WITH held AS MATERIALIZED (
     SELECT a.id, a.agent_id, a.units, w.interaction_id FROM routing_assignment a
     JOIN routing_workitem w ON w.id = a.work_item_id JOIN crm_interaction i ON i.id = w.interaction_id
-    WHERE {which} = %(id)s::bigint AND a.status = 'accepted' AND w.family NOT IN ('voice', 'chat')
+    WHERE {which} AND a.status = 'accepted' AND w.family NOT IN ('voice', 'chat')
 ), contacts AS MATERIALIZED (
-    SELECT i.id FROM crm_interaction i WHERE i.id IN (SELECT interaction_id FROM held) ORDER BY i.id FOR NO KEY UPDATE
+    SELECT i.id FROM crm_interaction i WHERE i.id IN (SELECT interaction_id FROM held){still} ORDER BY i.id
+    FOR NO KEY UPDATE {skip}
 ), agents AS MATERIALIZED (
     SELECT g.id, g.user_id, g.parked_limit FROM routing_agent g WHERE g.id IN (SELECT agent_id FROM held)
-        AND (SELECT count(*) FROM contacts) >= 0 ORDER BY g.id FOR NO KEY UPDATE
+        AND (SELECT count(*) FROM contacts) >= 0 ORDER BY g.id FOR NO KEY UPDATE {skip}
 ), parked AS (
     UPDATE routing_assignment a SET units = 0, parked_at = coalesce(a.parked_at, now()), parked_until = %(until)s::timestamptz,
-        answered_at = NULL
+        answered_at = NULL, interrupted_at = NULL
     FROM held h JOIN agents g ON g.id = h.agent_id WHERE a.id = h.id AND a.status = 'accepted' AND a.wrap_up_until IS NULL
+        AND h.interaction_id IN (SELECT id FROM contacts)
     RETURNING a.id, a.agent_id, a.work_item_id, h.units, h.interaction_id
 ), freed AS (
     UPDATE routing_agent g SET load = g.load - p.units,
@@ -46,7 +48,21 @@ FROM parked p JOIN agents g ON g.id = p.agent_id ORDER BY p.id
 
 _COUNT = """
 SELECT agent_id, count(*) FROM routing_assignment WHERE agent_id = ANY(%s::bigint[]) AND status = 'accepted'
-    AND parked_at IS NOT NULL GROUP BY agent_id
+    AND parked_at IS NOT NULL AND interrupted_at IS NULL GROUP BY agent_id
+"""
+
+# Answered, and the customer's turn: nobody touched it for the time that its queue gives. As many as may be kept aside.
+_PENDING = """
+SELECT id FROM (
+    SELECT a.id, g.parked_limit - (SELECT count(*) FROM routing_assignment p WHERE p.agent_id = a.agent_id
+        AND p.status = 'accepted' AND p.parked_at IS NOT NULL AND p.interrupted_at IS NULL) AS room,
+        row_number() OVER (PARTITION BY a.agent_id ORDER BY i.last_message_at, a.id) AS place
+    FROM routing_assignment a JOIN routing_agent g ON g.id = a.agent_id JOIN routing_workitem w ON w.id = a.work_item_id
+    JOIN routing_queue q ON q.id = w.queue_id JOIN crm_interaction i ON i.id = w.interaction_id
+    WHERE a.status = 'accepted' AND a.parked_at IS NULL AND a.wrap_up_until IS NULL AND w.family NOT IN ('voice', 'chat')
+        AND w.kind = '' AND i.waiting_since IS NULL AND i.first_response_at IS NOT NULL
+        AND greatest(i.last_message_at, a.accepted_at, a.in_hand_at) < now() - make_interval(secs => q.pending_seconds)
+) due WHERE place <= room ORDER BY id LIMIT 500
 """
 
 # What is due, to owners who are there, as much as fits: the oldest first, at most OVER items above capacity.
@@ -54,7 +70,8 @@ _RETURN = """
 WITH due AS MATERIALIZED (
     SELECT a.id, a.agent_id, w.units, coalesce(a.answered_at, a.parked_until) AS since FROM routing_assignment a
     JOIN routing_workitem w ON w.id = a.work_item_id
-    WHERE a.status = 'accepted' AND a.parked_at IS NOT NULL AND (%(only)s::bigint IS NULL OR a.id = %(only)s::bigint)
+    WHERE a.status = 'accepted' AND a.parked_at IS NOT NULL AND (a.interrupted_at IS NULL OR %(only)s::bigint IS NOT NULL)
+        AND (%(only)s::bigint IS NULL OR a.id = %(only)s::bigint)
         AND (a.answered_at IS NOT NULL OR a.parked_until <= now() OR a.id = %(only)s::bigint)
 ), agents AS MATERIALIZED (
     SELECT g.id, g.user_id, g.load, g.capacity FROM routing_agent g WHERE g.id IN (SELECT agent_id FROM due)
@@ -65,7 +82,8 @@ WITH due AS MATERIALIZED (
         g.load + sum(d.units) OVER (PARTITION BY g.id ORDER BY d.since, d.id) AS after
     FROM due d JOIN agents g ON g.id = d.agent_id
 ), back AS (
-    UPDATE routing_assignment a SET units = f.units, parked_at = NULL, parked_until = NULL, answered_at = NULL FROM fitting f
+    UPDATE routing_assignment a SET units = f.units, parked_at = NULL, parked_until = NULL, answered_at = NULL,
+        interrupted_at = NULL, in_hand_at = now() FROM fitting f
     WHERE a.id = f.id AND a.status = 'accepted' AND a.parked_at IS NOT NULL
         AND f.after <= least(f.capacity + %(over)s * f.units, 2 * f.capacity)
     RETURNING a.id, a.agent_id, f.user_id, a.work_item_id, a.units
@@ -118,7 +136,7 @@ def park(work_item_id: int, *, by: User, until: datetime | None = None, note: st
         tickets.snooze(contact.ticket, until=until, by=by)
     else:
         with transaction.atomic():
-            _park("w.id", work_item_id, None)
+            _park("w.id = %(id)s::bigint", work_item_id, None)
             activities.record("work_item.parked", by=by, interaction_id=contact.pk)
     held.refresh_from_db()
     if held.parked_at is None:
@@ -130,11 +148,11 @@ def park(work_item_id: int, *, by: User, until: datetime | None = None, note: st
 
 def park_ticket(ticket_id: int, until: datetime) -> None:
     """Whoever holds work on a ticket that sleeps has room for other work; within the caller's transaction."""
-    _park("i.ticket_id", ticket_id, until)
+    _park("i.ticket_id = %(id)s::bigint", ticket_id, until)
 
 
 def _park(which: str, pk: int, until: datetime | None) -> None:
-    parked = rows.run(_PARK.format(which=which), {"id": pk, "until": until})
+    parked = rows.run(_PARK.format(which=which, still="", skip=""), {"id": pk, "until": until})
     if not parked:
         return
     limits = {row[1]: row[5] for row in parked}
@@ -142,6 +160,24 @@ def _park(which: str, pk: int, until: datetime | None) -> None:
         if count > limits[agent]:
             raise Conflict(f"At most {limits[agent]} items are kept aside.", code="too_many_parked")
     _say(parked)
+
+
+def put_answered_aside() -> int:
+    """What is answered and waits for its customer costs nobody anything after its queue's time; returns how much it was."""
+    due = [row[0] for row in rows.run(_PENDING)]
+    if not due:
+        return 0
+    asked = _PARK.format(
+        which="a.id = ANY(%(id)s::bigint[]) AND a.parked_at IS NULL",
+        still=" AND i.waiting_since IS NULL",
+        skip="SKIP LOCKED",
+    )
+    with transaction.atomic():
+        parked = rows.run(asked, {"id": due, "until": None})
+        if parked:
+            activities.record_contacts("work_item.pending", [(row[4], {"agent": row[1]}) for row in parked])
+            _say(parked)
+    return len(parked)
 
 
 def take_up(work_item_id: int, *, by: User) -> Assignment:

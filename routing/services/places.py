@@ -18,7 +18,8 @@ FEW = 5  # finished in the last hours, before their handling time is believed
 _LATELY = """
 SELECT w.queue_id, w.family, count(DISTINCT w.id) FILTER (WHERE w.accepted_at > now() - make_interval(secs => %s)),
     CASE WHEN count(a.id) >= %s THEN
-        avg(least(3600, greatest(10, extract(epoch FROM a.ended_at - a.accepted_at))))::float8 END
+        (avg(least(3600, greatest(10, extract(epoch FROM a.ended_at - a.accepted_at)))) FILTER (WHERE a.id IS NOT NULL))::float8
+    END
 FROM routing_workitem w LEFT JOIN routing_assignment a ON a.work_item_id = w.id AND a.status = 'completed'
 WHERE w.accepted_at > now() - interval '4 hours' AND w.family IN ('voice', 'chat') AND w.queue_id = ANY(%s)
 GROUP BY w.queue_id, w.family

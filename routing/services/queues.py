@@ -16,7 +16,7 @@ from crm.models import Channel, Team, User
 from crm.services import activities
 from routing.choices import GivesUp, QueueMode, QueueOrder
 from routing.models import Queue, QueueStep, RuleChange, Skill
-from routing.models.queues import LONGEST_OFFER, LONGEST_WAIT, LONGEST_WRAP_UP
+from routing.models.queues import LONGEST_OFFER, LONGEST_PENDING, LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.rules import Rules, Step
 from routing.services import work_items
 
@@ -30,6 +30,7 @@ _SLUG = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9-]{0,49}")
 FIELDS = (
     "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering", "required_skills",
     "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within", "escape_seconds",
+    "exclusive", "interrupt_seconds", "pending_seconds",
 )  # fmt: skip
 
 
@@ -175,6 +176,12 @@ def _by_family(field: str, value: Any, high: int) -> dict[str, int]:
     }
 
 
+def _families(field: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or any(one not in Family.values for one in value):
+        raise _wrong(field, f"is a list of {', '.join(Family.values)}")
+    return sorted(set(value))
+
+
 def _targets(field: str, value: Any) -> dict[str, int]:
     found = _by_family(field, value, LONGEST_TARGET)
     if missing := [family for family in Family.values if family not in found]:
@@ -226,6 +233,13 @@ _CHECKS = {
     "wrap_up_seconds": lambda field, value: _whole(field, value, 0, LONGEST_WRAP_UP),
     "codes_required": _yes,
     "pull_within": lambda field, value: _whole(field, value, 1, 1000),
+    "exclusive": lambda field, value: _families(field, value),
+    "interrupt_seconds": lambda field, value: (
+        None if value is None else _whole(field, value, 0, LONGEST_OFFER)
+    ),
+    "pending_seconds": lambda field, value: (
+        None if value is None else _whole(field, value, 10, LONGEST_PENDING)
+    ),
     "escape_seconds": lambda field, value: None if value is None else _whole(field, value, 1, LONGEST_WAIT),
 }
 
@@ -291,6 +305,7 @@ def rules_under(queue: Queue, given: dict[str, Any]) -> Rules:
         told["preferred_skills"],
         told["ordering"],
         tuple(_rule(step) for step in kept),
+        frozenset(told["exclusive"]),
     )
 
 

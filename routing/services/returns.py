@@ -14,14 +14,14 @@ from routing.services import assignments
 _BACK = """
 WITH due AS MATERIALIZED (
     SELECT a.id, a.agent_id, a.work_item_id, w.interaction_id FROM routing_assignment a
-    JOIN routing_workitem w ON w.id = a.work_item_id WHERE a.id = ANY(%s::bigint[]) AND a.status = 'accepted'
+    JOIN routing_workitem w ON w.id = a.work_item_id WHERE a.id = ANY(%(ids)s::bigint[]) AND a.status = 'accepted'
 ), contacts AS MATERIALIZED (
     SELECT i.id FROM crm_interaction i WHERE i.id IN (SELECT interaction_id FROM due) ORDER BY i.id FOR NO KEY UPDATE SKIP LOCKED
 ), agents AS MATERIALIZED (
     SELECT g.id, g.user_id FROM routing_agent g WHERE g.id IN (SELECT agent_id FROM due)
         AND (SELECT count(*) FROM contacts) >= 0 ORDER BY g.id FOR NO KEY UPDATE SKIP LOCKED
 ), ended AS (
-    UPDATE routing_assignment a SET status = 'withdrawn', ended_at = now(), reason = %s
+    UPDATE routing_assignment a SET status = 'withdrawn', ended_at = now(), reason = %(reason)s
     FROM due d JOIN agents g ON g.id = d.agent_id
     WHERE a.id = d.id AND a.status = 'accepted'
         AND (d.interaction_id IS NULL OR d.interaction_id IN (SELECT id FROM contacts))
@@ -31,7 +31,10 @@ WITH due AS MATERIALIZED (
         idle_since = CASE WHEN g.load - e.units <= 0 THEN now() ELSE g.idle_since END
     FROM (SELECT agent_id, sum(units) AS units FROM ended GROUP BY agent_id) e WHERE g.id = e.agent_id
 ), back AS (
-    UPDATE routing_workitem w SET status = 'waiting', preferred_agent_id = NULL, preferred_until = NULL FROM ended e
+    UPDATE routing_workitem w SET status = 'waiting', preferred_agent_id = NULL, preferred_until = NULL,
+        attempts = w.attempts + CASE WHEN %(again)s::float8 IS NULL THEN 0 ELSE 1 END,
+        not_before = now() + make_interval(secs => %(again)s::float8)
+    FROM ended e
     WHERE w.id = e.work_item_id
 )
 SELECT id, agent_id, user_id, work_item_id, interaction_id FROM ended ORDER BY id
@@ -47,10 +50,13 @@ ORDER BY a.id LIMIT %s
 """
 
 
-def give_back(assignment_ids: list[int], reason: str) -> int:
-    """End these holds and let their items wait again in their old place, owned by nobody; returns how many."""
+def give_back(assignment_ids: list[int], reason: str, *, again: float | None = None) -> int:
+    """End these holds and let their items wait again in their old place, owned by nobody; returns how many.
+
+    With `again` it was an attempt at a callback, and nobody is offered them for so many seconds.
+    """
     with transaction.atomic():
-        ended = rows.run(_BACK, (assignment_ids, reason[:100]))
+        ended = rows.run(_BACK, {"ids": assignment_ids, "reason": reason[:100], "again": again})
         if not ended:
             return 0
         contacts = [row[4] for row in ended if row[4]]

@@ -19,7 +19,8 @@ from routing.services import orphans, previews, pulls, queues, waiting, work_ite
 
 SPARE_STEPS = 2
 CHANGES = 50  # that are shown
-NUMBERS = ("wrap_up_seconds", "pull_within", "escape_seconds")
+NUMBERS = ("wrap_up_seconds", "pull_within", "escape_seconds", "interrupt_seconds", "pending_seconds")
+CHOSEN = ("channels", "exclusive")
 YES_OR_NO = ("is_fallback", "codes_required")
 
 
@@ -170,7 +171,7 @@ def _typed(context: dict[str, Any], given: dict[str, Any], request: HttpRequest)
         form[name] = post.get(name, form[name])
     form |= {
         name: given[name]
-        for name in (*NUMBERS, *YES_OR_NO, "channels", "targets", "offer_seconds")
+        for name in (*NUMBERS, *YES_OR_NO, *CHOSEN, "targets", "offer_seconds")
         if name in given
     }
     form["team"] = post.get("team", form["team"])
@@ -202,8 +203,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         given["goal"] = _share(post["goal"])
     if "topics" in post:
         given["topics"] = [word.strip() for word in post["topics"].split(",") if word.strip()]
-    if "channels" in post:
-        given["channels"] = [slug for slug in post.getlist("channels") if slug]
+    given |= {name: [one for one in post.getlist(name) if one] for name in CHOSEN if name in post}
     for name in ("required_skills", "preferred_skills"):
         if name in post:
             given[name] = _levels(post[name])

@@ -114,7 +114,8 @@ def test_the_place_is_that_of_the_live_order_and_the_range_that_of_the_formula(r
     for number in range(6):
         handled(queue, agents[0], 3600 + number, 300)
     for agent in agents:
-        make.make_assignment(agent, call(queue, status="waiting"))
+        held = make.make_assignment(agent, call(queue))
+        WorkItem.objects.filter(pk=held.work_item_id).update(accepted_at=timezone.now() - timedelta(hours=1))
     second, first, third = call(queue, 20), call(queue, 40), call(queue, 10)
     call(queue, 60, not_before=timezone.now() + timedelta(hours=1), kind_="callback")
     call(make.make_queue(), 90)
