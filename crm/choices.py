@@ -313,6 +313,7 @@ class NoticeKind(TextChoices):
     """Why somebody is told."""
 
     MENTION = "mention"
+    RELEASE = "release"  # an answer of somebody in training waits for his coach
 
 
 class Question(TextChoices):

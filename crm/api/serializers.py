@@ -576,6 +576,12 @@ class ReplyInput(serializers.Serializer):
     audience = serializers.ChoiceField(ANSWERED, required=False, allow_null=True)
 
 
+class GiveBackInput(serializers.Serializer):
+    """What the writer should do otherwise; it stands in the thread as a note."""
+
+    reason = serializers.CharField(max_length=1000)
+
+
 class NoteInput(serializers.Serializer):
     text = serializers.CharField(max_length=LONGEST_TEXT)
 

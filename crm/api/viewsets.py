@@ -352,6 +352,27 @@ class MessageViewSet(ScopedViewSet):
     ordering_fields = ("id", "at")
     ordering = "-id"
 
+    def _waiting(self, pk: str) -> Message:
+        seen = self.find()
+        require_somewhere(self.request.user, Permission.REPLY)
+        return Message.objects.select_related("author", "interaction__team", "interaction__channel").get(
+            pk=seen.pk
+        )
+
+    @extend_schema(request=None, responses=serializers.MessageSerializer)
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def release(self, request: Request, pk: str) -> Response:
+        """Let an answer of somebody in training leave; 409 `not_waiting`."""
+        return self.shown(self.after(messages.release(self._waiting(pk), by=request.user)))
+
+    @extend_schema(request=serializers.GiveBackInput, responses=serializers.MessageSerializer)
+    @action(detail=True, methods=["post"], url_path="give-back", pagination_class=None, filter_backends=[])
+    def give_back(self, request: Request, pk: str) -> Response:
+        """Do not let it leave, and say why; 409 `not_waiting`."""
+        message = self._waiting(pk)
+        reason = self.read_body(serializers.GiveBackInput)["reason"]
+        return self.shown(self.after(messages.give_back(message, by=request.user, reason=reason)))
+
 
 class TicketViewSet(ScopedViewSet):
     """Problems, across contacts."""

@@ -36,6 +36,9 @@ class Interaction(models.Model):
         Team, null=True, blank=True, on_delete=models.PROTECT, db_index=False, db_constraint=False
     )
     assigned_to = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, db_index=False)
+    training = models.BooleanField(
+        default=False, db_default=False, help_text="Somebody in training had it: outside all figures."
+    )
     folded_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, db_index=False)
     # What routing needs stands here, so that nothing else crosses between the apps above.
     language = models.CharField(max_length=8, blank=True)

@@ -58,6 +58,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         editable=False,
         help_text="Where which right was given beside the role; written by the service of rights alone.",
     )
+    coach = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="trainees", db_index=False, editable=False,
+        help_text="In training: his answers leave when this person, or a lead, has released them.",
+    )  # fmt: skip
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May open the admin.")
     date_joined = models.DateTimeField(auto_now_add=True)
@@ -66,7 +70,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_without_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_without_case"),
+            models.CheckConstraint(
+                condition=models.Q(coach=None) | ~models.Q(coach=models.F("id")),
+                name="user_coached_by_another",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.email

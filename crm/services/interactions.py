@@ -463,7 +463,9 @@ def assign(pairs: list[tuple[int, int | None]]) -> None:
         """
         WITH given AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS g(id, user_id)),
         held AS (
-            UPDATE crm_interaction i SET assigned_to_id = g.user_id FROM given g WHERE i.id = g.id
+            UPDATE crm_interaction i SET assigned_to_id = g.user_id, training = i.training OR EXISTS (
+                SELECT 1 FROM crm_user u WHERE u.id = g.user_id AND u.coach_id IS NOT NULL
+            ) FROM given g WHERE i.id = g.id
             RETURNING i.ticket_id, g.user_id
         )
         UPDATE crm_ticket t SET owner_id = h.user_id, updated_at = now(),

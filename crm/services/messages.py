@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from crm import events, placeholders, rows
+from crm.access import Permission, may
 from crm.bus import publish
 from crm.choices import Audience, ChannelKind, Direction, MessageState
 from crm.connectors import base
-from crm.errors import Conflict, DeliveryError, InvalidInput, NotFound
+from crm.errors import Conflict, DeliveryError, InvalidInput, NotAllowed, NotFound
 from crm.models import Customer, Delivery, Interaction, Message, User
 from crm.services import activities, interactions, notices, streams
 
@@ -119,13 +120,17 @@ def reply(
             _refuse_repetition(interaction, text)
         try:
             with transaction.atomic():
-                message = _store(interaction, by, text, audience, key)
+                coach = User.objects.filter(pk=by.pk).values_list("coach", flat=True).first()
+                message = _store(interaction, by, text, audience, key, released=coach is None)
         except IntegrityError:
             # The same key at the same moment for another customer.
             return _same(Message.objects.get(idempotency_key=key), interaction, text, audience)
         activities.record("reply.written", by=by, interaction_id=interaction.pk, message=message.pk)
-        publish(events.MessageQueued(message_id=message.pk))
-        _tell([message], "message.queued")
+        if coach is None:
+            publish(events.MessageQueued(message_id=message.pk))
+            _tell([message], "message.queued")
+        else:
+            _tell([message], "", notices.ask_to_release(message, coach, by=by))
     return message
 
 
@@ -200,12 +205,17 @@ def _refuse_repetition(interaction: Interaction, text: str) -> None:
         raise Conflict("This person was told the very same in public today.", code="duplicate_text")
 
 
-def _store(interaction: Interaction, by: User, text: str, audience: str, key: str) -> Message:
+def _store(
+    interaction: Interaction, by: User, text: str, audience: str, key: str, *, released: bool
+) -> Message:
+    """One that nobody has released has no time to leave, and the claim takes only what is queued: it fails closed."""
     now = _now()
     return Message.objects.create(
         channel_id=interaction.channel_id, interaction=interaction, thread=interaction.thread, author=by,
-        author_name=_outside_name(by), direction=Direction.OUTBOUND, audience=audience, text=text, at=now, due_at=now,
-        state=MessageState.QUEUED, in_reply_to=_answered_post(interaction), idempotency_key=key,
+        author_name=_outside_name(by), direction=Direction.OUTBOUND, audience=audience, text=text, at=now,
+        due_at=now if released else None,
+        state=MessageState.QUEUED if released else MessageState.AWAITING_APPROVAL,
+        in_reply_to=_answered_post(interaction), idempotency_key=key,
     )  # fmt: skip
 
 
@@ -229,6 +239,47 @@ def _answered_post(interaction: Interaction) -> str:
 
 def _now() -> datetime:
     return rows.run("SELECT statement_timestamp()")[0][0]
+
+
+# --- Training: a coach releases
+
+
+def may_release(user: User, message: Message) -> bool:
+    """The writer's coach, or who leads there; never the writer himself."""
+    if message.interaction is None or user.pk == message.author_id:
+        return False
+    coach = message.author.coach_id if message.author else None
+    return user.pk == coach or may(user, Permission.SUPERVISE, message.interaction)
+
+
+def release(message: Message, *, by: User) -> Message:
+    """Let an answer of somebody in training leave; 409 `not_waiting` when another decided, or it never waited."""
+    return _decide(message, by, MessageState.QUEUED, "reply.released")
+
+
+def give_back(message: Message, *, by: User, reason: str) -> Message:
+    """Do not let it leave: it stays a draft, and why stands in the thread."""
+    if not reason.strip():
+        raise InvalidInput("Why?", errors={"reason": "is required"})
+    decided = _decide(message, by, MessageState.DRAFT, "reply.given_back")
+    if decided.interaction is not None:
+        note(decided.interaction, by=by, text=reason)
+    return decided
+
+
+def _decide(message: Message, by: User, state: str, verb: str) -> Message:
+    if not may_release(by, message):
+        raise NotAllowed("This is for the coach, or for who leads there.")
+    with transaction.atomic():
+        waiting = Message.objects.filter(pk=message.pk, state=MessageState.AWAITING_APPROVAL)
+        if not waiting.update(state=state, due_at=_now() if state == MessageState.QUEUED else None):
+            raise Conflict("It does not wait any more.", code="not_waiting")
+        decided = Message.objects.select_related("interaction", "author").get(pk=message.pk)
+        activities.record(verb, by=by, interaction_id=decided.interaction_id, message=decided.pk)
+        if state == MessageState.QUEUED:
+            publish(events.MessageQueued(message_id=decided.pk))
+        _moved([decided])
+    return decided
 
 
 # --- Leaving
@@ -378,8 +429,8 @@ def _moved(messages: list[Message]) -> None:
     _tell(messages, "")
 
 
-def _tell(messages: list[Message], kind: str) -> None:
-    tellings: list[streams.Telling] = []
+def _tell(messages: list[Message], kind: str, first: list[streams.Telling] = ()) -> None:
+    tellings: list[streams.Telling] = [*first]
     for one in messages:
         data = {"message": one.pk, "interaction": one.interaction_id, "state": str(one.state)}
         tellings.append((streams.EVENTS, kind or f"message.{one.state}", data))

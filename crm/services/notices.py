@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from crm import rows
 from crm.access import outside_closed
-from crm.choices import Role
+from crm.choices import NoticeKind, Role
 from crm.errors import InvalidInput
 from crm.models import Interaction, Message, NoteMention, Notice, Team, User
 from crm.services import interactions
@@ -162,6 +162,15 @@ def tell(message: Message, called: Called, *, by: User) -> None:
             for one in made
         ]
     )
+
+
+def ask_to_release(message: Message, coach: int, *, by: User) -> list[tuple[str, str, dict]]:
+    """A coach is told that an answer waits for him; returns what is to be told, for the caller's last statement."""
+    made = Notice.objects.create(
+        user_id=coach, kind=NoticeKind.RELEASE, interaction_id=message.interaction_id, message=message, by=by
+    )
+    said = {"notice": made.pk, "interaction": message.interaction_id, "by": str(by)}
+    return [(stream_of(coach), "notice.made", said)]
 
 
 def stream_of(user_id: int) -> str:

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from crm.access import Permission, may_somewhere
 from crm.choices import SCALES, ChannelKind, MessageState, Question, Role, Verdict
+from crm.models import Message
+from crm.services import messages
 
 register = template.Library()
 
@@ -273,6 +275,12 @@ def _is_at(path: str, url: str) -> bool:
 def has_role(context: template.Context, *roles: str) -> bool:
     """Whether the person has one of these roles. It shows and hides; access is asked elsewhere."""
     return getattr(getattr(context.get("request"), "user", None), "role", None) in roles
+
+
+@register.simple_tag(takes_context=True)
+def may_release(context: template.Context, message: Message) -> bool:
+    """Whether the reader may let an answer of somebody in training leave."""
+    return messages.may_release(context["request"].user, message)
 
 
 @register.simple_tag(takes_context=True)

@@ -60,7 +60,8 @@ WITH {scope}, candidates AS (
 ), marked AS (
     {marked}
     FROM candidates c JOIN routing_workitem w ON w.id = c.id LEFT JOIN crm_interaction i ON i.id = w.interaction_id
-    WHERE w.queue_id IN (SELECT id FROM scope) AND (%(families)s::text[] IS NULL OR w.family = ANY(%(families)s))
+    WHERE w.queue_id IN (SELECT id FROM scope) AND i.training IS NOT TRUE
+        AND (%(families)s::text[] IS NULL OR w.family = ANY(%(families)s))
 ), levels AS (
     SELECT queue_id,
         count(*) FILTER (WHERE id > %(cut_id)s AND anew) AS received,
@@ -101,7 +102,7 @@ WITH marked AS (
     {marked}
     FROM routing_workitem w LEFT JOIN crm_interaction i ON i.id = w.interaction_id
     WHERE (w.created_at >= %(since)s OR w.accepted_at >= %(since)s OR w.deadline >= %(since)s)
-        AND (%(families)s::text[] IS NULL OR w.family = ANY(%(families)s))
+        AND i.training IS NOT TRUE AND (%(families)s::text[] IS NULL OR w.family = ANY(%(families)s))
 )
 SELECT queue_id, slot, sum(received)::int AS received, sum(answered)::int AS answered, sum(live_in_time)::int AS live_in_time,
     sum(live_answered)::int AS live_answered, sum(live_abandoned)::int AS live_abandoned,

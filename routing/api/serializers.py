@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
 from crm.api.serializers import ColleagueRef, Edit, SlugRef
-from crm.models import Team
+from crm.models import Team, User
 from routing.choices import (
     GivesUp,
     HandReason,
@@ -268,11 +268,13 @@ class AgentSerializer(serializers.ModelSerializer):
 
     name = serializers.CharField(source="user.__str__", read_only=True)
     skills = serializers.SerializerMethodField()
+    coach = serializers.IntegerField(source="user.coach_id", read_only=True, allow_null=True)
 
     class Meta:
         model = Agent
         fields = [
-            "id", "user", "name", "languages", "skills", "capacity", "load", "parked_limit", "max_family", "growing_until",
+            "id", "user", "name", "coach", "languages", "skills", "capacity", "load", "parked_limit", "max_family",
+            "growing_until",
             "growing_goal", "chosen", "chosen_since",
             "chosen_reason", "blocked_families", "silent", "idle_since",
         ]  # fmt: skip
@@ -478,6 +480,15 @@ class TrainInput(serializers.Serializer):
 
     goal = serializers.IntegerField(min_value=1, max_value=1000)
     days = serializers.IntegerField(min_value=1, max_value=365)
+
+
+class TrainingInput(serializers.Serializer):
+    """Who releases his answers; nobody: the training is over. `capacity`: units at once meanwhile."""
+
+    coach = ColleagueRef(queryset=User.objects.all(), allow_null=True)
+    capacity = serializers.IntegerField(
+        min_value=1, max_value=1000, required=False, allow_null=True, default=None
+    )
 
 
 class LimitsInput(serializers.Serializer):

@@ -262,6 +262,18 @@ class AgentViewSet(ScopedViewSet):
         agent = plans.train(self._led(request), by=request.user, **self.read_body(serializers.TrainInput))
         return self.shown(self.after(agent))
 
+    @extend_schema(request=serializers.TrainingInput, responses=serializers.AgentSerializer)
+    @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
+    def training(self, request: Request, pk: str) -> Response:
+        """Put him in training on live work, each answer released by a coach; without a coach it is over."""
+        agent = self._led(request)
+        given = self.read_body(serializers.TrainingInput)
+        if coach := given["coach"]:
+            agent = plans.begin_training(agent, coach, by=request.user, capacity=given["capacity"])
+        else:
+            agent = plans.end_training(agent, by=request.user)
+        return self.shown(self.after(agent))
+
     @extend_schema(request=serializers.LimitsInput, responses=serializers.AgentSerializer)
     @action(detail=True, methods=["put"], pagination_class=None, filter_backends=[])
     def limits(self, request: Request, pk: str) -> Response:

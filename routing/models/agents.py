@@ -73,6 +73,9 @@ class Agent(models.Model):
     )
     growing_start = models.PositiveSmallIntegerField(default=0, db_default=0)
     growing_goal = models.PositiveSmallIntegerField(default=0, db_default=0)
+    capacity_before = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="His capacity when he is not in training any more."
+    )
     parked_limit = models.PositiveSmallIntegerField(
         default=20, db_default=20, help_text="Snoozed and pending items he may keep."
     )

@@ -8,7 +8,7 @@ from crm import rows
 from crm.bus import publish
 from crm.errors import InvalidInput
 from crm.models import User
-from crm.services import activities, interactions
+from crm.services import activities, coaching, interactions
 from routing import events
 from routing.models import Agent, PresenceReason, ScheduledTime
 from routing.services import assignments, work_items
@@ -96,6 +96,33 @@ def limit(agent: Agent, limits: dict[str, int], *, by: User) -> Agent:
         agent.save(update_fields=["max_family"])
         activities.record("agent.limited", by=by, agent=agent.pk, limits=limits)
         work_items.changed(agents=[agent.pk])
+    return agent
+
+
+def begin_training(agent: Agent, coach: User, *, by: User, capacity: int | None = None) -> Agent:
+    """From now on his answers wait for the coach, what he gets is outside all figures, and he gets less at once."""
+    with transaction.atomic():
+        coaching.begin(agent.user, coach, by=by)
+        locked = Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
+        usual = locked.capacity_before or locked.capacity
+        if capacity is not None and capacity > usual:
+            raise InvalidInput("In training he has less at once.", errors={"capacity": f"is at most {usual}"})
+        if capacity is not None:
+            Agent.objects.filter(pk=agent.pk).update(capacity=capacity, capacity_before=usual)
+        _say([agent.pk], [])
+    agent.refresh_from_db()
+    return agent
+
+
+def end_training(agent: Agent, *, by: User) -> Agent:
+    """He works alone again, with his capacity of before."""
+    with transaction.atomic():
+        coaching.end(agent.user, by=by)
+        locked = Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
+        if locked.capacity_before is not None:
+            Agent.objects.filter(pk=agent.pk).update(capacity=locked.capacity_before, capacity_before=None)
+        _say([agent.pk], [])
+    agent.refresh_from_db()
     return agent
 
 

@@ -127,6 +127,9 @@ REST = [
     api("POST", "interactions/{closed}/reopen/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM"),
     api("GET", "messages/", EVERYBODY),
     api("GET", "messages/{message}/", EVERYBODY, SEES_ALL),
+    # What nobody in training wrote does not wait for anybody.
+    api("POST", "messages/{message}/release/", "409:AS 403:GMUC", "409:A 403:UC 404:SGM"),
+    api("POST", "messages/{message}/give-back/", "409:AS 403:GMUC", "409:A 403:UC 404:SGM", reason="warmer"),
     api("GET", "tickets/", EVERYBODY),
     api("GET", "tickets/{ticket}/", EVERYBODY, SEES_ALL),
     api("PATCH", "tickets/{ticket}/", "200:ASGC 403:MU", "200:AC 403:U 404:SGM", subject="Renamed"),
@@ -247,6 +250,7 @@ REST = [
     api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
     api("GET", "handover/", "200:ASG 403:MUC", scope="desk"),
     api("POST", "agents/{agent}/train/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", goal=60, days=30),
+    api("PUT", "agents/{agent}/training/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", coach=None),
     api("PUT", "agents/{agent}/limits/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", chat=2),
     api("GET", "hands/", EVERYBODY, scope="agents:read desk"),
     api("POST", "hands/", "201:AS 403:MUC 409:G", scope="agents:write desk", reason="how_to"),  # the agent's is up

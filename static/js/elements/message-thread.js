@@ -107,6 +107,7 @@ class MessageThread extends HTMLElement {
     const html = await fragment(`/interactions/${this.id_}/thread/`).catch(() => null);
     const fresh = html && document.createRange().createContextualFragment(html).querySelector("message-thread");
     if (!fresh || !this.isConnected) return;
+    this.dataset.workItem = fresh.dataset.workItem; // a lost call that rings again is other work
     this.querySelector(".thread__head").replaceWith(fresh.querySelector(".thread__head"));
     if (withMessages) this.list.replaceChildren(...fresh.querySelector(".thread__list").childNodes);
   }
@@ -122,6 +123,7 @@ class MessageThread extends HTMLElement {
     const act = event.target.closest("[data-act]")?.dataset.act;
     if (act === "close" || act === "transfer" || act === "park" || act === "whisper" || act === "ask-in" || act === "callback" || act === "not-reached") this.ask(act);
     if (act === "take-up" || act === "take-over" || act === "join" || act === "hand-back") this.grasp(act);
+    if (act === "release" || act === "give-back") this.decide(act, event.target.closest("[data-message]").dataset.message);
     if (act?.startsWith("joining-")) this.second(act.slice("joining-".length), event.target.closest(".joining").dataset.joining);
     if (act === "extend") this.wrapUp(true);
     if (act === "dismiss") event.target.closest("dialog").close();
@@ -133,6 +135,18 @@ class MessageThread extends HTMLElement {
       if (act === "hand-back") this.handedOn("Handed back.");
       else if (act === "take-over") this.taken();
       else this.reload(false);
+    } catch (problem) {
+      toast(problem.message, "bad");
+    }
+  }
+
+  /** A coach lets an answer of somebody in training leave, or says why not. */
+  async decide(act, message) {
+    this.deciding = message;
+    if (act === "give-back") return this.dialog("give-back").showModal();
+    try {
+      await post(`/api/v1/messages/${message}/release/`);
+      this.fetchMessage(Number(message));
     } catch (problem) {
       toast(problem.message, "bad");
     }
@@ -211,7 +225,8 @@ class MessageThread extends HTMLElement {
     const error = form.querySelector(".field__error");
     error.hidden = true;
     try {
-      await post(`/api/v1/work-items/${this.dataset.workItem}/${acts[form.dataset.form]}/`, given);
+      if (form.dataset.form === "give-back") await post(`/api/v1/messages/${this.deciding}/give-back/`, given);
+      else await post(`/api/v1/work-items/${this.dataset.workItem}/${acts[form.dataset.form]}/`, given);
     } catch (problem) {
       error.textContent = problem.message;
       error.hidden = false;
@@ -219,6 +234,7 @@ class MessageThread extends HTMLElement {
     }
     form.closest("dialog").close();
     if (form.dataset.form === "whisper" || form.dataset.form === "ask-in") return form.reset();
+    if (form.dataset.form === "give-back") return form.reset();
     if (form.dataset.form === "callback" || given.message) return this.reload(false);
     this.handedOn({ close: "Closed.", transfer: "Handed over.", park: "Put aside.", "not-reached": "It comes up again." }[form.dataset.form]);
   }
