@@ -44,7 +44,7 @@ from crm import keysets, live
 from crm.api.schema import Schema
 from crm.errors import DomainError, NotAllowed, NotFound
 from crm.models import ApiToken
-from crm.services import idempotency, tokens
+from crm.services import idempotency, retries, tokens
 
 log = logging.getLogger(__name__)
 
@@ -481,12 +481,18 @@ class Door(APIView):
             headers = {**saved.headers, "Idempotent-Replayed": "true"}
             kind = "application/problem+json" if saved.status >= 400 else None
             return Response(saved.data, status=saved.status, headers=headers, content_type=kind)
-        try:
+
+        def act() -> Response:
             # The write and its answer exist together or not at all.
             with transaction.atomic():
                 response = handler(request, *args, **kwargs)
                 idempotency.save(user, key, _answer(response))
             return response
+
+        try:
+            return retries.steadily(
+                act
+            )  # what the services do again by themselves they cannot within our transaction
         except Exception as error:
             return self._refused(error, user, key)
 

@@ -1,19 +1,22 @@
 """How every REST door behaves: problems, keyset pages, keys for writes, versions for edits, limits."""
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from crm import rows
 from crm.api import base
 from crm.choices import Role
 from crm.models import ApiToken, Customer, Interaction, Message, Ticket
-from crm.services import tokens
+from crm.services import messages, tokens
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +233,49 @@ def test_one_key_from_many_at_once_is_one_write(services):
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"in_progress"}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
     assert contact.messages.filter(direction="note").count() == 1
+
+
+def lock(number: int) -> None:
+    rows.run("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deadlocks_victim_under_a_key_is_done_again_and_the_client_hears_nothing_of_it(
+    services, monkeypatch
+):
+    admin, contact = make.make_user(Role.ADMINISTRATOR), make.make_interaction()
+    token, note, holds, asks, tries = tokens.issue(admin), messages.note, Event(), Event(), []
+
+    def crossed(*args, **more):
+        made = note(*args, **more)
+        tries.append(made.pk)
+        if len(tries) == 1:
+            lock(1)
+            assert holds.wait(20)
+            asks.set()
+            lock(2)  # who waits first is who looks first, and becomes the victim
+        return made
+
+    monkeypatch.setattr(messages, "note", crossed)
+
+    def ask(number):
+        if number:
+            with transaction.atomic():
+                lock(2)
+                holds.set()
+                assert asks.wait(20)
+                time.sleep(0.4)
+                lock(1)
+            return None
+        headers = {"Idempotency-Key": "k1", "Authorization": f"Bearer {token}"}
+        path = f"/api/v1/interactions/{contact.pk}/notes/"
+        return Client().post(path, {"text": "Once."}, content_type=JSON, headers=headers)
+
+    first, _ = at_once(2, ask)
+    assert (first.status_code, len(tries)) == (201, 2)
+    again = ask(0)
+    assert again["Idempotent-Replayed"] == "true" and again.json() == first.json()
+    assert list(contact.messages.filter(direction="note").values_list("pk", flat=True)) == [tries[1]]
 
 
 # --- A version for an edit
