@@ -302,4 +302,5 @@ nobody("crm.Stream", "name")
 nobody("crm.LiveEvent", "stream", "type", "data")  # ids and small values, never people's words
 nobody("crm.Erasure", "way", "why", "state", "counts", "problem")
 nobody("crm.ErasedKey", "digest")
+nobody("crm.LastingKey", "purpose", "secret")
 nobody("crm.RetentionPolicy", "kind", "way")

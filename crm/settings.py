@@ -191,6 +191,8 @@ SERVICES = running_services()
 DEBUG = env_bool("DEBUG", False)
 OWN_DATABASE = bool(env_str("DATABASE_URL"))
 SECRET_KEY = env_secret("SECRET_KEY", None if OWN_DATABASE else HOME / "secret_key", shortest=32)
+# Earlier ones, the newest first: what they encrypted and signed still opens until `manage.py rotate_keys` has run.
+SECRET_KEY_FALLBACKS = env_str("SECRET_KEY_FALLBACKS").split()
 ALLOWED_HOSTS = env_hosts("ALLOWED_HOSTS", sorted({PUBLIC.hostname, "127.0.0.1", "localhost", "[::1]"}))
 CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS", [f"{PUBLIC.scheme}://{PUBLIC.netloc}"])
 # Only these may say who the caller was (X-Forwarded-*); the launcher hands the list to the server.

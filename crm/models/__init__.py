@@ -17,6 +17,7 @@ from crm.models.polls import Poll, PollDay
 from crm.models.privacy import (
     ErasedKey,
     Erasure,
+    LastingKey,
     LegalHold,
     Masked,
     RestrictedValue,
@@ -69,6 +70,7 @@ __all__ = [
     "ImportMade",
     "ImportRow",
     "Interaction",
+    "LastingKey",
     "LegalHold",
     "LiveEvent",
     "Macro",

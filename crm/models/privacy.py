@@ -65,6 +65,13 @@ class ErasedKey(models.Model):
     at = models.DateTimeField(help_text="What an author posted until then stays out.")
 
 
+class LastingKey(models.Model):
+    """A key for one purpose that outlives every SECRET_KEY: made from the first one, kept encrypted under today's."""
+
+    purpose = models.CharField(max_length=20, primary_key=True)
+    secret = EncryptedField(help_text="In hexadecimal.")
+
+
 class RetentionPolicy(models.Model):
     """How long one kind of data is kept, of one brand or of all; what is older goes, but what is on hold."""
 

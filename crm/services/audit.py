@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from django.conf import settings
 from django.db import transaction
 
 from crm import rows
+from crm.services import keys
 
 BATCH = 5_000
 SHOWN = 2_000  # broken lines that are listed
@@ -176,7 +176,7 @@ def _tail(key: bytes, head: list[tuple], seq: int, seal: str) -> str:
 
 
 def _key() -> bytes:
-    return sha256(b"earshot.audit:" + settings.SECRET_KEY.encode()).digest()
+    return keys.lasting("audit")
 
 
 def _seal(key: bytes, seq: int, previous: str, line: dict) -> str:

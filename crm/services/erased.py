@@ -8,12 +8,10 @@ import hmac
 from collections.abc import Iterable
 from hashlib import sha256
 
-from django.conf import settings
-
 from crm import rows
 from crm.choices import DeliveryOutcome
 from crm.connectors.base import Inbound
-from crm.services import delivery_turns
+from crm.services import delivery_turns, keys
 from crm.services.identities import key_of
 
 SHORT = 16  # bytes of a digest
@@ -36,16 +34,15 @@ def item_key(channel_id: int, external_id: str) -> bytes:
 
 
 def _digest(text: str) -> bytes:
-    key = sha256(b"earshot.erased:" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), sha256).digest()[:SHORT]
+    return hmac.new(keys.lasting("erased"), text.encode("utf-8", "surrogatepass"), sha256).digest()[:SHORT]
 
 
-def remember(erasure_id: int, keys: Iterable[bytes]) -> None:
+def remember(erasure_id: int, known: Iterable[bytes]) -> None:
     """From now on these stay out; known ones until now instead of until then."""
     rows.run(
         "INSERT INTO crm_erasedkey (digest, erasure_id, at) SELECT d, %s, clock_timestamp() FROM unnest(%s::bytea[]) AS d "
         "ON CONFLICT (digest) DO UPDATE SET at = excluded.at",
-        (erasure_id, sorted(set(keys))),
+        (erasure_id, sorted(set(known))),
     )
 
 
@@ -53,15 +50,15 @@ def turn_away(inbounds: list[Inbound]) -> tuple[list[Inbound], list[Inbound]]:
     """What may go on, and what is of somebody who was erased. One small statement while nobody ever was."""
     if not rows.run("SELECT EXISTS (SELECT 1 FROM crm_erasedkey)")[0][0]:
         return inbounds, []
-    keys = {id(one): (item_key(one.channel.id, one.item.id), _author_of(one)) for one in inbounds}
-    asked = sorted({key for pair in keys.values() for key in pair})
+    pairs = {id(one): (item_key(one.channel.id, one.item.id), _author_of(one)) for one in inbounds}
+    asked = sorted({key for pair in pairs.values() for key in pair})
     known = {
         bytes(digest): at
         for digest, at in rows.run("SELECT digest, at FROM crm_erasedkey WHERE digest = ANY(%s)", (asked,))
     }
     rest, away = [], []
     for one in inbounds:
-        item, author = keys[id(one)]
+        item, author = pairs[id(one)]
         until = known.get(author)
         posted = one.item.created_at
         if item in known or (until is not None and posted is not None and posted <= until):
