@@ -92,6 +92,11 @@ def frame(kind: str, seq: int | None, data: Any, at: Any = None) -> str:
     return orjson.dumps(body, option=orjson.OPT_UTC_Z).decode()
 
 
+def threads() -> ThreadPoolExecutor:
+    """Where the hub's reads run, beside its loop."""
+    return ThreadPoolExecutor(4, thread_name_prefix="hub")
+
+
 class Hub:
     """The sockets of this process."""
 
@@ -106,7 +111,7 @@ class Hub:
         self._tasks: list[asyncio.Task] = []
         self._beats: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="hub")
+        self._threads = threads()
 
     async def in_thread(self, work: Callable, *args: Any) -> Any:
         """Run database work beside the loop, on a connection of its own that is given back."""

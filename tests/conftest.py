@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,13 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from crm import hub, launcher
+from crm import hub, launcher, rows
 
+PATIENCE = 20.0  # s for threads of a test to end what they began
+AT_WORK = (
+    "SELECT pid, state, left(query, 200) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"
+)
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -34,6 +40,21 @@ def django_db_modify_db_settings(services: dict) -> None:
     connections["default"].settings_dict["HOST"] = folder
 
 
+@pytest.fixture(autouse=True)
+def _nobody_at_work_at_the_end(request) -> Iterator[None]:
+    """Who commits has his tables emptied: nobody may still work on them then, or the two could wait for each other."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = "transactional_db" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
+    if commits:
+        request.getfixturevalue("transactional_db")  # so that this ends first
+    yield
+    if commits:
+        until = time.monotonic() + PATIENCE
+        while at_work := rows.run(AT_WORK):
+            assert time.monotonic() < until, f"at work when the test was over: {at_work}"
+            time.sleep(0.02)
+
+
 @pytest.fixture
 def valkey(services: dict, settings) -> str:
     """The address of a real, empty Valkey."""
@@ -43,11 +64,14 @@ def valkey(services: dict, settings) -> str:
 
 
 @pytest.fixture
-def running(transactional_db, services: dict, settings) -> hub.Hub:
+def running(transactional_db, services: dict, settings) -> Iterator[hub.Hub]:
     """A hub of its own for each test; bells are rung by hand, the rows are real."""
     settings.REDIS_URL = "redis://127.0.0.1:1/"
     hub.hub._tasks = []
-    return hub.hub
+    yield hub.hub
+    # A story's end cancels its tasks, not what their threads have begun: that must be over when the tables are emptied.
+    hub.hub._threads.shutdown(wait=True)
+    hub.hub._threads = hub.threads()
 
 
 @pytest.fixture(scope="session")
