@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import redis
 from django.conf import settings
@@ -41,6 +42,7 @@ BELT, ROUTER = "belt", "router"
 PARTS = (BELT, ROUTER)
 BELLS = {BELT: live.BELT, ROUTER: live.CONVEYOR}
 STUCK_SECONDS = 3
+STOPPED_SECONDS = 1.5  # after which a stopped process beside us is ended, so that both are started again
 AGAIN_SECONDS = 0.3
 PENDING_EVERY = 5  # s
 KNOWN_SECONDS = 1  # after which a changed queue or channel is seen
@@ -227,14 +229,46 @@ def main() -> None:
     parent = os.getpid()
     belt = os.fork()
     if belt == 0:
-        _run(BELT, lambda: os.getppid() != parent)
+        _run(BELT, Beside(parent, lambda: os.getppid() != parent).has_ended)
         return
     try:
-        _run(ROUTER, lambda: os.waitpid(belt, os.WNOHANG) != (0, 0))
+        _run(ROUTER, Beside(belt, lambda: os.waitpid(belt, os.WNOHANG) != (0, 0)).has_ended)
     finally:
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(belt, signal.SIGTERM)
             os.waitpid(belt, 0)
+
+
+class Beside:
+    """The process beside this one. Stopped, it would lead on in name and do nothing: for the launcher it lives."""
+
+    def __init__(self, pid: int, is_gone: Callable[[], bool]) -> None:
+        self.pid = pid
+        self.is_gone = is_gone
+        self._stopped_since: float | None = None
+
+    def has_ended(self) -> bool:
+        """Whether it is gone; one that was stopped for long is ended by this look."""
+        if self.is_gone():
+            return True
+        if not is_stopped(self.pid):
+            self._stopped_since = None
+            return False
+        now = time.monotonic()
+        self._stopped_since = self._stopped_since or now
+        if now - self._stopped_since < STOPPED_SECONDS:
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        log.warning("the process beside this one was stopped, and is ended", extra={"beside": self.pid})
+        return True
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process; where the system does not say, no."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def _run(part: str, is_alone: Callable[[], bool]) -> None:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import psycopg
@@ -371,12 +372,12 @@ def test_servers_of_ones_own_replace_the_embedded_ones_with_no_other_change(fold
             beating = "SELECT count(*) FROM routing_leader l JOIN pg_stat_activity a ON a.pid = l.backend_pid"
             assert until(lambda: link.execute(beating).fetchone() == (2,), 20)
             assert json.loads((folder / "services.json").read_text())["pids"]["conveyor"] == pid
-            # Whichever of the two falls takes the other along, and both are started again.
-            for which in (0, 1):
+            # Whichever of the two falls, or is stopped, takes the other along, and both are started again.
+            for which, how in product((0, 1), (signal.SIGKILL, signal.SIGSTOP)):
                 pid = json.loads((folder / "services.json").read_text())["pids"]["conveyor"]
                 both = [pid, *children_of(pid)]
                 assert len(both) == 2
-                os.kill(both[which], signal.SIGKILL)
+                os.kill(both[which], how)
                 assert until(lambda gone=both: not any(lives(one) for one in gone), 20)
                 assert until(lambda: link.execute(told).fetchone() == (2,), 60)
     assert house.returncode == 0
