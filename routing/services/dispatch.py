@@ -71,14 +71,15 @@ FROM routing_agent a JOIN crm_user u ON u.id = a.user_id
 
 # Of the decisions of one agent, as many as fit are taken; the one item that "one customer, one hand" allows is `over`.
 # An agent whose row somebody holds at this moment is left out: one slow click must not make everybody wait, and the next
-# round comes at once. Locked rows are read as they are, not as they were when the statement began.
+# round comes at once. So is who left since the round began: his offers were taken back then, and this one would ring for
+# nobody. Locked rows are read as they are, not as they were when the statement began.
 _COMMIT = """
 WITH given AS (
     SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::float8[], %s::jsonb[], %s::int[], %s::boolean[])
         AS g(item, agent, units, score, explanation, seconds, over)
 ), agents AS MATERIALIZED (
     SELECT id, user_id, capacity, load FROM routing_agent WHERE id IN (SELECT agent FROM given)
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+        AND chosen = 'available' AND then_state = '' AND NOT silent ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), fitting AS (
     SELECT g.*, a.user_id, a.capacity, a.load + sum(g.units) OVER (PARTITION BY g.agent ORDER BY g.item) AS load_after
     FROM given g JOIN agents a ON a.id = g.agent
