@@ -1,7 +1,7 @@
 """One of several routers at once, without the leader's lock: reads its state when told, then decides at a given instant.
 
-Lines in: `rebuild` (answered `ready`), `go <epoch>` (answered with how many it decided and made). The loop is the
-conveyor's own; only the lock is off, so that the statements' own guards are what is shown.
+Lines in: `rebuild` (answered `ready` and the seconds it took), `go <epoch>` (answered with how many it decided and made).
+The loop is the conveyor's own; only the lock is off, so that the statements' own guards are what is shown.
 """
 
 import os
@@ -33,8 +33,9 @@ def main() -> None:
         word, _, at = line.strip().partition(" ")
         if word == "rebuild":
             counted[:] = [0, 0]
+            started = time.monotonic()
             conveyor.start()
-            print("ready", flush=True)
+            print("ready", time.monotonic() - started, flush=True)
         else:
             time.sleep(max(0.0, float(at) - time.time()))
             while time.time() < float(at) + SECONDS:

@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.journeys.house import House, call, enter
+from tests.journeys.house import House, available, call, enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -92,3 +92,53 @@ def test_work_is_put_aside_comes_back_help_is_asked_for_and_the_rest_handed_over
     expect(agent.locator(".presence__button")).to_contain_text("Offline")
     assert not problems
     house.close(token, "zebrawood")
+
+
+def test_a_full_agent_is_asked_nothing_until_he_puts_one_aside_and_sees_the_room(house, browser):
+    token = house.token()
+    house.close_waiting(token)
+    agent, lead = enter(browser, house.url, "agent4"), enter(browser, house.url, "supervisor")
+    agent.goto(f"{house.url}/desk/")
+    used = agent.locator('[data-fill="capacity"]')
+    expect(used).to_have_text(re.compile(r"^\d+ / 15$"))
+    room = 5 - int(used.inner_text().split(" / ")[0]) // 3
+    assert room > 1, "the demo's agent has hands free"
+    words = [f"sandalwood{number}" for number in range(room + 1)]
+    for number, word in enumerate(words):
+        house.deliver(
+            token, id=f"full-{number}", text=f"@brand my {word} parcel never came, please help!", lang="en",
+            author={"id": f"full-{number}", "handle": f"full_{number}", "name": f"Full {number}"},
+        )  # fmt: skip
+        if number < room:
+            contact = pull(agent, house, token, word)
+    expect(used).to_have_text(re.compile(r"^1[345] / 15$"))
+
+    # Nothing more comes to him, and the ticket of what waits says why.
+    available(agent)
+    ticket = call(f"{house.url}/api/v1/interactions/{contact_of(house, token, words[-1])}/", token)["ticket"]
+    lead.goto(f"{house.url}/tickets/{ticket}/")
+    expect(lead.get_by_test_id("waits")).to_contain_text(re.compile("no room|has room|busy|full", re.I))
+    expect(agent.get_by_test_id("offer")).to_have_count(0)
+
+    # One put aside, and there is room, which is filled by what waited.
+    agent.goto(f"{house.url}/desk/?interaction={contact}")
+    expect(agent.get_by_test_id("park")).to_be_visible()
+    agent.keyboard.press("z")
+    agent.get_by_role("button", name="In an hour").click()
+    expect(agent.locator('.work[data-state="parked"]')).to_have_count(1)
+    expect(agent.get_by_test_id("offer")).to_contain_text(words[-1])
+    agent.keyboard.press("a")
+    expect(used).to_have_text(re.compile(r"^1[345] / 15$"))
+    for word in words:
+        house.close(token, word)
+    expect(used).to_have_text(re.compile(r"^\d / 15$"))
+
+
+def contact_of(house: House, token: str, words: str) -> int:
+    """The contact that these words opened, as soon as it is there."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if found := call(f"{house.url}/api/v1/search/?q={words}&kinds=messages", token)["messages"]:
+            return found[0]["id"]
+        time.sleep(0.2)
+    raise AssertionError(f"nothing with {words} came")

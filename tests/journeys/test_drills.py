@@ -25,14 +25,24 @@ def found(tmp_path_factory) -> dict:
     environ = {name: value for name, value in os.environ.items() if name not in OURS}
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "bench.drills", "races", "resume", "kills", "erasures", "tickets"),
+            *(
+                sys.executable,
+                "-m",
+                "bench.drills",
+                "races",
+                "routing",
+                "resume",
+                "kills",
+                "erasures",
+                "tickets",
+            ),
             *("--small", "--items", "300", "--out", str(folder / "out.json")),
         ],
         cwd=ROOT,
         env=environ | {"BENCH_RESULTS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=300,
     )
     assert (folder / "out.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
     return json.loads((folder / "out.json").read_text())
@@ -48,6 +58,11 @@ def broken(found: dict, drill: str) -> str:
 def test_two_hundred_items_fifty_times_four_routers_and_fifty_accepts_double_nothing(found):
     assert len(found["races"]["checks"]) > 10
     assert not broken(found, "races")
+
+
+def test_offers_settle_whatever_becomes_of_who_was_asked_and_of_the_router(found):
+    assert len(found["routing"]["checks"]) > 10
+    assert not broken(found, "routing")
 
 
 def test_a_desk_that_was_cut_off_comes_back_without_gap_or_repeat(found):
