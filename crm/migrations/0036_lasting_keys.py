@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0033_restricted_everywhere'),
+        ('crm', '0035_polls'),
     ]
 
     operations = [
