@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0035_polls'),
+        ('crm', '0036_training'),
     ]
 
     operations = [
