@@ -17,7 +17,7 @@ from bench.stack import BenchError
 TIMES = 3  # each page is asked for so often; the middle one counts
 LATER = 4  # pages after the first
 LISTS = {
-    "customers": ("id", "-id", "created_at", "-created_at"),
+    "customers": ("id", "-id", "created_at", "-created_at", "last_contact", "-last_contact"),
     "identities": ("id", "-id"),
     "tickets": ("id", "-id", "opened_at", "-opened_at", "due_at", "-due_at"),
     "interactions": ("id", "-id", "last_message_at", "-last_message_at"),
@@ -25,7 +25,7 @@ LISTS = {
     "companies": ("id", "-id"),
     "deliveries": ("id", "-id"),
     "work-items": ("id", "-id"),
-    "mentions": ("id", "-id"),
+    "mentions": ("id", "-id", "posted_at", "-posted_at"),
 }  # fmt: skip
 # What people ask for: a few rows among all, many rows, none.
 ASKED = {
@@ -33,6 +33,8 @@ ASKED = {
         {"column": "name", "op": "contains", "value": "mari"},
         {"column": "vip", "op": "is", "value": True},
         {"all": [{"column": "vip", "op": "is", "value": True}, {"column": "name", "op": "contains", "value": "son"}]},
+        {"column": "last_contact", "op": "last_days", "value": 30},
+        {"column": "last_contact", "op": "before", "value": "2020-01-01"},
     ],
     "tickets": [
         {"column": "status", "op": "any_of", "value": ["open", "waiting_on_us"]},

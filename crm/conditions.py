@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -97,7 +98,7 @@ class Subject:
     """What conditions know of a column. Where it stands decides how it is asked:
 
     `path` of the ORM; `slug` of a field of our own in the JSON column `fields`; or rows of another table, `many` =
-    (model, key to the row, name of the value).
+    (model, key to the row, name of the value); or the newest of such rows that the reader sees, `latest` alike.
     """
 
     name: str
@@ -105,8 +106,10 @@ class Subject:
     path: str = ""
     slug: str = ""
     many: tuple[type[Model], str, str] | None = None
+    latest: tuple[type[Model], str, str] | None = None
     choices: tuple[str, ...] = ()  # of CHOICE, and of MANY when they are fixed
     own: str = ""  # REF: what ME stands for: "user" or "team"
+    whole: bool = False  # NUMBER: without a fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who looks: what ME stands for."""
+    """Who looks: what ME stands for, and which rows of a table he sees."""
 
     user: int
     team: int | None = None
+    seen: Callable[[type[Model]], QuerySet] = attrgetter("_base_manager")
 
 
 # --- Reading
@@ -208,7 +212,7 @@ def _value(subject: Subject, op: str, value: Any) -> Any:
 def _one(subject: Subject, value: Any) -> Any:
     match subject.kind:
         case Kind.NUMBER:
-            return _number(value)
+            return _whole(value) if subject.whole else _number(value)
         case Kind.DATE:
             return _date(value)
         case Kind.INSTANT:
@@ -240,6 +244,13 @@ def _number(value: Any) -> Decimal:
         raise ConditionError(f"{_shown(value)} is no number") from error
     if not number.is_finite() or (number and not -DIGITS <= number.adjusted() < DIGITS):
         raise ConditionError(f"{_shown(value)} is no number of at most 15 digits")
+    return number
+
+
+def _whole(value: Any) -> Decimal:
+    number = _number(value)
+    if number != number.to_integral_value():
+        raise ConditionError("a whole number is needed")
     return number
 
 
@@ -303,6 +314,8 @@ def _denied(found: Q) -> Q:
 
 
 def _asked(subject: Subject, op: str, value: Any, reader: Reader) -> Q:
+    if subject.latest is not None:
+        return _of_latest(subject.latest, op, value, reader)
     if subject.many is not None:
         return _of_many(*subject.many, op, value)
     if subject.slug:
@@ -363,6 +376,21 @@ def _of_many(model: type[Model], key: str, name: str, op: str, value: Any) -> Q:
     if op == "all_of":
         return Q(*(Q(Exists(rows.filter(**{name: one}))) for one in dict.fromkeys(value)))
     return Q(Exists(rows.filter(**{f"{name}__in": value})))
+
+
+def _of_latest(latest: tuple[type[Model], str, str], op: str, value: Any, reader: Reader) -> Q:
+    """The newest of the rows that the reader sees: one is there from a time on, and none after another."""
+    model, key, name = latest
+    rows = reader.seen(model).filter(**{key: OuterRef("pk")})
+    if op == "empty":
+        return Q(~Exists(rows))
+    if op == "after":
+        return Q(Exists(rows.filter(**{f"{name}__gt": value})))
+    if op == "before":
+        return Q(Exists(rows)) & Q(~Exists(rows.filter(**{f"{name}__gte": value})))
+    there = Now() + timedelta(days=value if op == "next_days" else -value)
+    low, high = (Now(), there) if op == "next_days" else (there, Now())
+    return Q(Exists(rows.filter(**{f"{name}__gte": low}))) & Q(~Exists(rows.filter(**{f"{name}__gt": high})))
 
 
 def _of_our_own(subject: Subject, op: str, value: Any) -> Q:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,37 +29,94 @@ class Page:
     previous: str | None = None
 
 
-def page_of(queryset: QuerySet, ordering: str, cursor: str | None, size: int) -> Page:
-    """The page that a cursor names, sorted by `ordering` (a field, `-` before it descends) and then by id.
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """An order by the newest of the rows that point here: sorted by their index, with nothing written at the sorted row.
+
+    `having` leaves rows that have such, annotated with its time `at` and its id `place`; `without` those that have none.
+    """
+
+    having: Callable[[QuerySet], QuerySet]
+    without: Callable[[QuerySet], QuerySet]
+    at: str
+    place: str
+
+
+def page_of(
+    queryset: QuerySet, ordering: str, cursor: str | None, size: int, walks: Mapping[str, Walk] | None = None
+) -> Page:
+    """The page that a cursor names, sorted by `ordering` (a field or a walk, `-` before it descends) and then by id.
 
     Raises BadCursorError.
     """
     name, descending = ordering.lstrip("-"), ordering.startswith("-")
-    back = False
-    if cursor:
-        back, value, pk = _read(cursor, queryset.model, ordering)
-        queryset = queryset.filter(_beyond(queryset.model, name, value, pk, descending != back))
-    wanted = list(_sorted(queryset, name, descending != back)[: size + 1])
+    walk = (walks or {}).get(name)
+    field = models.DateTimeField() if walk else _field(queryset.model, name)
+    place = _read(cursor, field, ordering) if cursor else None
+    back = place is not None and place[0]
+    if walk:
+        wanted = _walked(queryset, walk, place, descending != back, size)
+    else:
+        if place is not None:
+            queryset = queryset.filter(_beyond(queryset.model, name, *place[1:], descending != back))
+        wanted = list(_sorted(queryset, name, descending != back)[: size + 1])
     more, rows = len(wanted) > size, wanted[:size]
     if back:
         rows.reverse()
     page = Page(rows)
     if rows and (more or back):
-        page.next = _cursor(rows[-1], ordering, False)
+        page.next = _cursor(_place(rows[-1], name, walk), ordering, False)
     if rows and (bool(cursor) if not back else more):
-        page.previous = _cursor(rows[0], ordering, True)
+        page.previous = _cursor(_place(rows[0], name, walk), ordering, True)
     return page
 
 
-def _cursor(row: Any, ordering: str, back: bool) -> str:
-    name = ordering.lstrip("-")
-    value = getattr(row, row._meta.get_field(name).attname) if name != "id" else row.pk
+def _walked(
+    queryset: QuerySet, walk: Walk, place: tuple[bool, Any, int] | None, descending: bool, size: int
+) -> list:
+    """Rows from a place on; what has no value comes last when descending and first when ascending."""
+    step, sign = ("lt", "-") if descending else ("gt", "")
+    wanted: list = []
+    begun = place is None
+    for has_value in (True, False) if descending else (False, True):
+        here = not begun and (place[1] is not None) == has_value
+        if not begun and not here:
+            continue
+        begun = True
+        if has_value:
+            found = walk.having(queryset).order_by(sign + walk.at, sign + walk.place)
+            beyond = _after(walk.at, walk.place, step, *place[1:]) if here else Q()
+        else:
+            found = walk.without(queryset).order_by(f"{sign}pk")
+            beyond = Q(**{f"pk__{step}": place[2]}) if here else Q()
+        wanted += found.filter(beyond)[: size + 1 - len(wanted)]
+        if len(wanted) > size:
+            break
+    return wanted
+
+
+def _after(name: str, place: str, step: str, value: Any, pk: int) -> Q:
+    # The redundant bound lets the index find the place.
+    beyond = Q(**{f"{name}__{step}": value}) | Q(**{f"{place}__{step}": pk})
+    return Q(**{f"{name}__{step}e": value}) & beyond
+
+
+def _place(row: Any, name: str, walk: Walk | None) -> tuple[Any, int]:
+    """Where a row stands: its value and its id."""
+    if walk:
+        at = getattr(row, walk.at, None)
+        return at, row.pk if at is None else getattr(row, walk.place)
+    return row.pk if name == "id" else getattr(row, row._meta.get_field(name).attname), row.pk
+
+
+def _cursor(place: tuple[Any, int], ordering: str, back: bool) -> str:
+    value, pk = place
     said = value.isoformat() if isinstance(value, datetime) else value
-    packed = orjson.dumps([ordering, back, said, row.pk], default=str)
+    packed = orjson.dumps([ordering, back, said, pk], default=str)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _read(cursor: str, model: type[models.Model], ordering: str) -> tuple[bool, Any, int]:
+def _read(cursor: str, field: models.Field, ordering: str) -> tuple[bool, Any, int]:
     try:
         if len(cursor) > LONGEST_CURSOR:
             raise ValueError(cursor[:20])
@@ -68,8 +126,7 @@ def _read(cursor: str, model: type[models.Model], ordering: str) -> tuple[bool, 
             raise ValueError(said)
         if isinstance(value, str) and "\x00" in value:
             raise ValueError(value)
-        name = ordering.lstrip("-")
-        return back, None if value is None else _field(model, name).to_python(value), pk
+        return back, None if value is None else field.to_python(value), pk
     except (ValueError, TypeError, binascii.Error, orjson.JSONDecodeError, ValidationError) as error:
         raise BadCursorError("is not a cursor of this list and ordering") from error
 

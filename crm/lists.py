@@ -1,4 +1,4 @@
-"""What the lists of customers, tickets and companies consist of: one description for pages, REST, saved views and bulk acts.
+"""What lists consist of: one description for pages, REST, saved views and bulk acts. Apps above plug in theirs.
 
 A column says whether it can be shown, asked about (`crm/conditions.py`), sorted by and edited in place; fields of our own
 join the columns of their noun by their kind.
@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, QuerySet, TextChoices
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, TextChoices
 
-from crm.access import Permission
+from crm.access import Permission, work_filter
 from crm.choices import ChannelKind, FieldKind, FieldNoun, TicketKind, TicketPriority, TicketStatus
 from crm.conditions import OPERATORS, ConditionError, Group, Kind, Reader, Subject, as_q, decoded, read
-from crm.models import Company, Customer, CustomField, Identity, Ticket, User
+from crm.keysets import Walk
+from crm.models import Company, Customer, CustomField, Identity, Interaction, Ticket, User
 
 OWN = "fields."  # before the slug of a field of our own
 MOST_COLUMNS = 20
@@ -35,6 +36,7 @@ class Column:
     kind: Kind = Kind.TEXT
     path: str = ""  # of the ORM, for conditions; empty: as it is called
     many: tuple[type[Model], str, str] | None = None
+    latest: tuple[type[Model], str, str] | None = None
     choices: Choices = ()
     refers: str = ""  # REF and MANY: the noun whose rows are the values
     own: str = ""  # REF: what `me` stands for
@@ -43,6 +45,7 @@ class Column:
     sorts: str = ""  # the field by which it sorts
     edited: bool = False  # in place and in bulk
     field: FieldKind | None = None  # a field of our own
+    whole: bool = False  # NUMBER: without a fraction
 
     @property
     def slug(self) -> str:
@@ -52,8 +55,8 @@ class Column:
     def subject(self) -> Subject:
         """As conditions know it."""
         return Subject(
-            self.name, self.kind, path=self.path or self.name, slug=self.slug, many=self.many,
-            choices=tuple(value for value, _ in self.choices), own=self.own,
+            self.name, self.kind, path=self.path or self.name, slug=self.slug, many=self.many, latest=self.latest,
+            choices=tuple(value for value, _ in self.choices), own=self.own, whole=self.whole,
         )  # fmt: skip
 
 
@@ -77,15 +80,21 @@ class Listing:
     visible_to: Callable[[User], QuerySet]
     read: Permission
     edit: Permission
-    fields: str  # noun of fields of our own
+    fields: str  # noun of fields of our own; empty: it has none
     fixed: tuple[Column, ...]
     default: tuple[str, ...]
     ordering: str
     presets: tuple[Preset, ...]
+    in_place: bool = True  # cells are edited where they stand
+    walks: Callable[[User], dict[str, Walk]] = lambda user: {}  # orders by rows of other tables
 
     def columns(self) -> dict[str, Column]:
-        """All columns by name, fields of our own last; one statement."""
-        own = CustomField.objects.filter(noun=self.fields, retired=False, restricted=False)
+        """All columns by name, fields of our own last; one statement where there are such."""
+        own = (
+            CustomField.objects.filter(noun=self.fields, retired=False, restricted=False)
+            if self.fields
+            else ()
+        )
         return {one.name: one for one in (*self.fixed, *map(_own, own))}
 
     @property
@@ -108,7 +117,11 @@ class Listing:
 
     def narrowed(self, rows: QuerySet, where: Group, user: User) -> QuerySet:
         """The rows that fit."""
-        return rows.filter(as_q(where, Reader(user.pk, user.team_id))) if where.parts else rows
+        return rows.filter(as_q(where, _reader(user))) if where.parts else rows
+
+
+def _reader(user: User) -> Reader:
+    return Reader(user.pk, user.team_id, lambda model: model.objects.visible_to(user))
 
 
 def _own(field: CustomField) -> Column:
@@ -146,6 +159,27 @@ def _worded(kind: type[TextChoices]) -> Choices:
 _OWNER = Column("owner", "Owner", Kind.REF, refers="users", own="user", edited=True)
 _CUSTOMER_TAGS = (Customer.tags.through, "customer_id", "tag__slug")
 _TICKET_TAGS = (Ticket.tags.through, "ticket_id", "tag__slug")
+_LAST_CONTACT = (Interaction, "customer_id", "last_message_at")
+
+
+def _by_last_contact(user: User) -> dict[str, Walk]:
+    """Customers by the last word in a contact that the reader may see; `interaction_newest` has the order."""
+    contacts = Interaction.objects.visible_to(user).filter(customer=OuterRef("pk"))
+    same = Q(last_message_at=OuterRef("last_contact"), pk__gt=OuterRef("contact"))
+    newer = contacts.filter(
+        Q(last_message_at__gt=OuterRef("last_contact")) | same, last_message_at__gte=OuterRef("last_contact")
+    )
+
+    def having(rows: QuerySet) -> QuerySet:
+        seen = rows.filter(work_filter(user, "interactions__"), interactions__isnull=False)
+        at, place = F("interactions__last_message_at"), F("interactions__pk")
+        return seen.annotate(last_contact=at, contact=place).filter(~Exists(newer))
+
+    def without(rows: QuerySet) -> QuerySet:
+        return rows.filter(~Exists(contacts))
+
+    return {"last_contact": Walk(having, without, "last_contact", "contact")}
+
 
 CUSTOMERS = Listing(
     "customers", "Customers", Customer,
@@ -168,7 +202,7 @@ CUSTOMERS = Listing(
         Column("preferred_channel", "Prefers", Kind.CHOICE, choices=ChannelKind.choices),
         Column("note", "Note"),
         Column("open_tickets", "Open tickets", Kind.NUMBER, asked=False),
-        Column("last_contact", "Last contact", Kind.INSTANT, asked=False),
+        Column("last_contact", "Last contact", Kind.INSTANT, latest=_LAST_CONTACT, sorts="last_contact"),
         Column("created_at", "Added", Kind.INSTANT, sorts="created_at"),
     ),
     ("name", "handles", "tags", "open_tickets", "value", "last_contact", "created_at"), "-created_at",
@@ -177,6 +211,7 @@ CUSTOMERS = Listing(
         Preset("mine", "Mine", {"column": "owner", "op": "any_of", "value": ["me"]}),
         Preset("vip", "VIP", {"column": "vip", "op": "is", "value": True}),
     ),
+    walks=_by_last_contact,
 )  # fmt: skip
 
 TICKETS = Listing(
@@ -236,6 +271,12 @@ COMPANIES = Listing(
 
 LISTINGS: dict[str, Listing] = {one.noun: one for one in (CUSTOMERS, TICKETS, COMPANIES)}
 
+
+def register(listing: Listing) -> None:
+    """Plug in a list of an app above."""
+    LISTINGS[listing.noun] = listing
+
+
 __all__ = [
     "COMPANIES",
     "CUSTOMERS",
@@ -245,4 +286,5 @@ __all__ = [
     "ConditionError",
     "Listing",
     "described",
+    "register",
 ]

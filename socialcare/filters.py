@@ -11,9 +11,11 @@ from django_filters import (
 )
 
 from crm.choices import ChannelKind, Verdict
-from crm.filters import IdFilter, SearchFilter, SlugFilter, YesNoFilter
+from crm.filters import ConditionsFilter, IdFilter, SearchFilter, SlugFilter, YesNoFilter
 from socialcare.choices import MentionStatus
 from socialcare.models import Mention, MentionSource
+
+TONES = {"negative": (None, -0.35), "neutral": (-0.35, 0.35), "positive": (0.35, None)}  # from, below
 
 
 class MentionFilter(FilterSet):
@@ -34,8 +36,11 @@ class MentionFilter(FilterSet):
     deleted = YesNoFilter(field_name="deleted_at", lookup_expr="isnull", exclude=True)
     sentiment_below = NumberFilter(field_name="sentiment", lookup_expr="lt")
     sentiment_above = NumberFilter(field_name="sentiment", lookup_expr="gt")
+    tone = ChoiceFilter(method="by_tone", choices=[(one, one) for one in TONES], label="How it sounds.")
     posted_after = IsoDateTimeFilter(field_name="posted_at", lookup_expr="gte")
     posted_before = IsoDateTimeFilter(field_name="posted_at", lookup_expr="lt")
+
+    where = ConditionsFilter("mentions")
 
     class Meta:
         model = Mention
@@ -45,8 +50,14 @@ class MentionFilter(FilterSet):
         others = MentionSource.objects.filter(channel__slug=slug).values("mention_id")
         return queryset.filter(Q(channel__slug=slug) | Q(pk__in=others))
 
+    def by_tone(self, queryset: QuerySet, name: str, tone: str) -> QuerySet:
+        low, high = TONES[tone]
+        if low is not None:
+            queryset = queryset.filter(sentiment__gte=low)
+        return queryset if high is None else queryset.filter(sentiment__lt=high)
+
     def find(self, queryset: QuerySet, name: str, words: str) -> QuerySet:
-        author = words.removeprefix("@")
+        author = words.removeprefix("@") or words
         return queryset.filter(
             Q(text__icontains=words)
             | Q(identity__handle__icontains=author)

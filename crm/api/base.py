@@ -360,7 +360,9 @@ class CursorPagination(pagination.BasePagination):
         self.request = request
         cursor = request.query_params.get("cursor")
         try:
-            self.page = keysets.page_of(queryset, chosen(request, view), cursor, page_size(request))
+            self.page = keysets.page_of(
+                queryset, chosen(request, view), cursor, page_size(request), getattr(view, "walks", dict)()
+            )
         except keysets.BadCursorError as error:
             raise exceptions.ValidationError({"cursor": [str(error)]}) from None
         return self.page.rows

@@ -7,9 +7,9 @@ beside it: the undo puts back what nobody has changed since, and says what it le
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,6 @@ SHOWN = 8  # rows of a preview that are shown
 KEPT_DAYS = 90  # then it cannot be undone any more
 PROMISED = (BulkState.RUNNING, BulkState.UNDOING)
 ADD, REMOVE = "add_tags", "remove_tags"
-FOLLOWS = {"solved_at": "status", "priority_reason": "priority"}  # goes back with it, and never alone
 
 _KEEP = """
 INSERT INTO crm_bulkrow (of_id, row_id, waiting, outcome, reason) SELECT %s, n.id, true, n.outcome, n.reason
@@ -48,19 +47,28 @@ WHERE r.id = n.id
 
 
 @dataclass(frozen=True, slots=True)
-class _Noun:
+class Noun:
     """How rows of a noun are planned and written."""
 
     planned: Callable[..., dict]
     write: Callable[..., None]
     related: tuple[str, ...] = ()
     tagged: bool = True
+    follows: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column: of which; goes back with it, and never alone
+    turn: Callable[[], AbstractContextManager] = nullcontext  # waited for before rows are locked
 
 
 _NOUNS = {
-    "customers": _Noun(customers.planned, customers.write),
-    "tickets": _Noun(tickets.planned, tickets.write, ("status_name",)),
-    "companies": _Noun(companies.planned, companies.write, tagged=False),
+    "customers": Noun(customers.planned, customers.write),
+    "tickets": Noun(
+        tickets.planned,
+        tickets.write,
+        ("status_name",),
+        follows={"solved_at": "status", "priority_reason": "priority"},
+    ),  # fmt: skip
+    "companies": Noun(companies.planned, companies.write, tagged=False),
 }
 _filters: dict[str, Any] = {}
 
@@ -68,6 +76,11 @@ _filters: dict[str, Any] = {}
 def register_filters(by_noun: dict[str, Any]) -> None:
     """Plug in what narrows each list."""
     _filters.update(by_noun)
+
+
+def register(noun: str, how: Noun, filters: Any) -> None:
+    """Plug in a noun of an app above, with what narrows its list."""
+    _NOUNS[noun], _filters[noun] = how, filters
 
 
 # --- What shall change
@@ -381,7 +394,7 @@ def _chunk(bulk_id: int) -> int:
         if not waiting:
             _finish(held, undoing)
             return 0
-        with sources.through(held.source):
+        with sources.through(held.source), _NOUNS[held.noun].turn():
             settled = _put_back(held, waiting) if undoing else _make(held, waiting)
         _settle(waiting, settled)
         held.counts = dict(Counter(held.counts) + Counter(outcome for outcome, _ in settled.values()))
@@ -463,7 +476,7 @@ def _put_back(held: Bulk, waiting: list[BulkRow]) -> Settled:
     settled: Settled = dict.fromkeys(kept, (BulkOutcome.KEPT.value, GONE[1]))
     writing = []
     for row in _rows(listing, by, list(kept), locked=True):
-        back, left = _former(row, kept[row.pk])
+        back, left = _former(row, kept[row.pk], _NOUNS[held.noun].follows)
         if back:
             writing.append((row, back))
         said = f"Changed since, and left: {', '.join(sorted(left))}." if left else ""
@@ -473,14 +486,14 @@ def _put_back(held: Bulk, waiting: list[BulkRow]) -> Settled:
     return settled
 
 
-def _former(row: Any, kept: BulkRow) -> tuple[dict[str, Any], list[str]]:
+def _former(row: Any, kept: BulkRow, follows: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """What of a row goes back to what it was, and the columns that somebody has changed since."""
     back: dict[str, Any] = {}
     left: list[str] = []
     own = dict(getattr(row, "fields", {}))
     for name, after in kept.after.items():
         before = kept.before.get(name)
-        if name in FOLLOWS:
+        if name in follows:
             continue
         if name == "tags":
             tags = {*edits.held(row, "tags")}
@@ -501,7 +514,7 @@ def _former(row: Any, kept: BulkRow) -> tuple[dict[str, Any], list[str]]:
             back[name] = before
     back |= {
         name: _read(name, kept.before[name])
-        for name, of in FOLLOWS.items()
+        for name, of in follows.items()
         if name in kept.before and of in back
     }
     return {name: value for name, value in back.items() if edits.held(row, name) != edits.plain(value)}, left

@@ -1,4 +1,4 @@
-"""The rows that stand in columns as values (people, teams, tags, companies, brands): offered to choose from, and named."""
+"""The rows that stand in columns as values (people, teams, tags, brands and others): offered to choose from, and named."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from crm.access import for_workers, outside_closed
 from crm.conditions import ME, VALUELESS, Condition, Group, Kind
 from crm.lists import Column
-from crm.models import Brand, Company, Tag, Team, User
+from crm.models import Brand, Channel, Company, Tag, Team, User
 
 MOST = 50  # choices offered at once
 Offer = tuple[int | str, str]  # value, name
@@ -16,6 +16,7 @@ _ROWS: dict[str, Callable[[User], QuerySet]] = {
     "users": lambda user: outside_closed(User.objects.filter(is_active=True), user, "team", own="pk"),
     "teams": lambda user: outside_closed(Team.objects.all(), user, ""),
     "brands": lambda user: for_workers(Brand.objects.all(), user),
+    "channels": lambda user: for_workers(Channel.objects.all(), user),
     "companies": Company.objects.visible_to,
     "tags": Tag.objects.visible_to,
 }

@@ -168,6 +168,7 @@ def _changes(
             _text(name, after.get(name), columns, named),
         )
         for name in sorted({*before, *after} - {*HIDDEN})
+        if before.get(name) != after.get(name)
     ]
 
 

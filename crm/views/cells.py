@@ -75,7 +75,12 @@ def _css(column: Column, place: int) -> str:
             if column.kind == Kind.NUMBER and column.name == "value"
             else "right tight num"
         )
-    return "wide" if column.name in ("name", "subject") else ""
+    return "wide" if column.name in ("name", "subject", "text") else ""
+
+
+def register(noun: str, cells: dict[str, Cell]) -> None:
+    """Plug in how cells of a list of an app above are drawn, where their kind does not say it."""
+    _CELLS[noun] = cells
 
 
 # --- By kind

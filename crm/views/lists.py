@@ -78,6 +78,7 @@ class ListPage(Page):
     filters: type[FilterSet]
     template = "crm/list.html"
     label = ""
+    made_by_hand = ""  # what its button says; empty: such rows come by themselves
     empty = ("list", "Nothing here yet", "")
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -128,6 +129,7 @@ class ListPage(Page):
             "empty": self.empty,
             "sharings": _sharings(user),
             "may_change": may(user, listing.edit),
+            "made_by_hand": self.made_by_hand if may(user, Permission.NOTE) else "",
             "owns_view": asked.saved is not None
             and (asked.saved.owner_id == user.pk or may(user, Permission.CONFIGURE)),
             "export_words": exported,
@@ -147,10 +149,11 @@ class ListPage(Page):
         if asked.errors:
             return keysets.Page([])
         rows = prepared(listing.narrowed(found.qs, asked.group, user), asked.columns)
+        walks = listing.walks(user)
         try:
-            return keysets.page_of(rows, asked.ordering, words.get("cursor"), PAGE)
+            return keysets.page_of(rows, asked.ordering, words.get("cursor"), PAGE, walks)
         except keysets.BadCursorError:
-            return keysets.page_of(rows, asked.ordering, None, PAGE)
+            return keysets.page_of(rows, asked.ordering, None, PAGE, walks)
 
 
 class CustomerList(ListPage):
@@ -159,6 +162,7 @@ class CustomerList(ListPage):
     permission = Permission.READ_CUSTOMERS
     listing, filters = CUSTOMERS, CustomerFilter
     label = "Name, handle, e-mail or number"
+    made_by_hand = "New customer"
     empty = (
         "users", "No customers yet",
         "Everybody who writes to one of your channels appears here by himself, with his first message.",
@@ -184,6 +188,7 @@ class CompanyList(ListPage):
     permission = Permission.READ_CUSTOMERS
     listing, filters = COMPANIES, CompanyFilter
     label = "Name"
+    made_by_hand = "New company"
     empty = ("building-2", "No companies yet", "Companies come with imported customers, or over the API.")
 
 

@@ -51,6 +51,9 @@ class Mention(models.Model):
         constraints = [models.UniqueConstraint(fields=["network", "external_id"], name="mention_once")]
         indexes = [
             models.Index(F("received_at").desc(), F("id").desc(), name="mention_newest"),
+            models.Index(
+                F("posted_at").desc(), F("id").desc(), name="mention_posted"
+            ),  # the other order of the list
             models.Index("thread", name="mention_thread"),
             models.Index("decided_by", name="mention_decided", condition=Q(decided_by__isnull=False)),
             models.Index("customer", F("posted_at").desc(), name="mention_of_customer"),

@@ -1,103 +1,109 @@
 """The triage list."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from crm.access import Permission, may
-from crm.choices import ChannelKind, Verdict
-from crm.views.base import Page, address, chosen, page_of, said
+from crm.choices import Verdict
+from crm.templatetags.workspace import bdi, channel_icon, handle, sentiment, words
+from crm.views import cells
+from crm.views.lists import ListPage, Words
 from socialcare.choices import MentionStatus
+from socialcare.filters import TONES, MentionFilter
+from socialcare.lists import MENTIONS, NETWORKS
 from socialcare.models import Mention
 
-TONES = {"negative": (None, -0.35), "neutral": (-0.35, 0.35), "positive": (0.35, None)}
-ACTIONABLE = {"yes": "Needs an answer", "no": "Noise"}
-NETWORKS = (
-    ChannelKind.X, ChannelKind.FACEBOOK, ChannelKind.INSTAGRAM, ChannelKind.YOUTUBE, ChannelKind.MASTODON,
-    ChannelKind.BLUESKY, ChannelKind.REDDIT,
-)  # fmt: skip
+ACTIONABLE = {"true": "Needs an answer", "false": "Noise"}
+
+SORTS = {"-received_at": "received", "-posted_at": "posted", "posted_at": "oldest post"}
 
 
-class MentionList(Page):
-    """`/mentions/`: newest first, with filters on the left and verdict keys on each row."""
+class MentionList(ListPage):
+    """`/mentions/`: newest first as posts with verdict keys on each, or with columns of one's own as a table."""
 
     permission = Permission.READ_WORK
+    listing, filters = MENTIONS, MentionFilter
     template = "socialcare/mention_list.html"
+    label = "Words, author"
+    empty = (
+        "radio", "Nothing heard here",
+        "Public posts that name the brand appear as they arrive. Loosen the filters, or wait for the channels to bring some.",
+    )  # fmt: skip
 
     def context(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        words = said(request, "search")
-        filters = [
-            _filter(request, "Verdict", "verdict", [(one.value, one.label.capitalize()) for one in Verdict]),
-            _filter(request, "Judged by", "status", MentionStatus.choices),
-            _filter(request, "Needs an answer", "actionable", ACTIONABLE.items()),
-            _filter(request, "Tone", "tone", [(name, name.capitalize()) for name in TONES]),
-            _filter(request, "Network", "network", [(kind.value, kind.label) for kind in NETWORKS]),
-        ]
-        visible = Mention.objects.visible_to(request.user).select_related(
-            "channel", "identity", "customer", "decided_by"
-        )
-        page = page_of(request, _found(_narrowed(visible, request), words), "received_at")
-        return {
-            "mentions": page.rows,
-            "filters": filters,
+        context = super().context(request, **kwargs)
+        said, asked = Words.of(request), context["asked"]
+        is_table = "columns" in said or bool(asked.saved and asked.saved.columns)
+        if not is_table:
+            context["described"]["columned"] = []
+        return context | {
+            "is_table": is_table,
             "can_decide": may(request.user, Permission.TRIAGE),
-            "search": words,
-            "export_words": _exported(request, words),
-            **page.addresses(),
+            "sorts": [
+                {"url": said.address(ordering=one), "label": label, "here": asked.ordering == one}
+                for one, label in SORTS.items()
+            ],
+            "is_newest": asked.ordering == MENTIONS.ordering and "cursor" not in said,
+            "filters": [
+                _group(said, "Verdict", "verdict", [(one.value, one.label.capitalize()) for one in Verdict]),
+                _group(said, "Judged by", "status", MentionStatus.choices),
+                _group(said, "Needs an answer", "actionable", ACTIONABLE.items()),
+                _group(said, "Tone", "tone", [(name, name.capitalize()) for name in TONES]),
+                _group(said, "Network", "network", [(kind.value, kind.label) for kind in NETWORKS]),
+            ],
         }
 
 
-def _exported(request: HttpRequest, words: str) -> str:
-    """The same list as a file: the page's own words in those of the filters."""
-    low, high = TONES.get(request.GET.get("tone", ""), (None, None))
-    actionable = chosen(request, "actionable", ACTIONABLE)
-    kept = {
-        "noun": "mentions",
-        "search": words,
-        "verdict": chosen(request, "verdict", Verdict.values),
-        "status": chosen(request, "status", MentionStatus.values),
-        "network": chosen(request, "network", NETWORKS),
-        "actionable": {"yes": "true", "no": "false"}.get(actionable, ""),
-        "sentiment_above": "" if low is None else str(low),
-        "sentiment_below": "" if high is None else str(high),
-    }
-    return f"/exports/?{urlencode({name: value for name, value in kept.items() if value})}"
-
-
-def _filter(request: HttpRequest, label: str, name: str, options: Any) -> dict:
+def _group(said: Words, label: str, name: str, options: Any) -> dict[str, Any]:
     """One group of links; the first takes the filter away."""
     options = list(options)
-    here = chosen(request, name, dict(options))
+    here = said.get(name, "")
+    here = here if here in dict(options) else ""
     return {
         "label": label,
         "choices": [
-            {"url": address(request, **{name: value}), "label": text, "count": None, "here": value == here}
+            {"url": said.address(**{name: value}), "label": text, "here": value == here}
             for value, text in [("", "All"), *options]
         ],
     }
 
 
-def _narrowed(mentions: QuerySet, request: HttpRequest) -> QuerySet:
-    for name, allowed in (
-        ("verdict", Verdict.values),
-        ("status", MentionStatus.values),
-        ("network", NETWORKS),
-    ):
-        if value := chosen(request, name, allowed):
-            mentions = mentions.filter(**{name: value})
-    if value := chosen(request, "actionable", ACTIONABLE):
-        mentions = mentions.filter(actionable=value == "yes")
-    low, high = TONES.get(request.GET.get("tone", ""), (None, None))
-    if low is not None:
-        mentions = mentions.filter(sentiment__gte=low)
-    return mentions if high is None else mentions.filter(sentiment__lt=high)
+# --- As a table
 
 
-def _found(mentions: QuerySet, words: str) -> QuerySet:
-    if not words:
-        return mentions
-    author = words.lstrip("@")
-    by = Q(identity__handle__icontains=author) | Q(identity__name__icontains=author) if author else Q()
-    return mentions.filter(Q(text__icontains=words) | by)
+def _author(one: Mention) -> SafeString:
+    return format_html(
+        '<a class="main" href="/customers/{}/"><span class="clip">{}</span></a>',
+        one.customer_id,
+        bdi(handle(one.identity)),
+    )
+
+
+def _post(one: Mention) -> SafeString:
+    if one.deleted_at:
+        return format_html('<i class="faint">deleted on the network</i>')
+    text = bdi(one.text if len(one.text) <= cells.LONGEST else f"{one.text[: cells.LONGEST - 1]}…")
+    if one.interaction_id:
+        return format_html('<a class="above" href="/interactions/{}/">{}</a>', one.interaction_id, text)
+    return text
+
+
+cells.register(
+    MENTIONS.noun,
+    {
+        "network": lambda one: channel_icon(one.network),
+        "author": _author,
+        "author_name": lambda one: bdi(one.identity.name) if one.identity.name else cells.NOTHING,
+        "text": _post,
+        "verdict": lambda one: format_html('<span class="badge">{}</span>', words(one.verdict)),
+        "sentiment": lambda one: cells.NOTHING if one.sentiment is None else sentiment(one.sentiment),
+        "topic": lambda one: bdi(words(one.topic)) if one.topic else cells.NOTHING,
+        "customer": lambda one: format_html(
+            '<a class="above" href="/customers/{}/">{}</a>', one.customer_id, bdi(one.customer)
+        ),
+        "channel": lambda one: bdi(one.channel.name),
+    },
+)

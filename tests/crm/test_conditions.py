@@ -12,7 +12,7 @@ from crm import conditions
 from crm.choices import Role
 from crm.conditions import ConditionError, Kind, Reader
 from crm.lists import COMPANIES, CUSTOMERS, TICKETS
-from crm.models import Company, Customer, CustomField, Tag, Team, Ticket
+from crm.models import Company, Customer, CustomField, Identity, Tag, Team, Ticket
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ class World:
     """Rows of all sorts, and what each of them has, by column."""
 
     def __init__(self) -> None:
-        for noun in ("customer", "ticket"):
+        for noun in ("customer", "ticket", "company"):
             for slug, kind in OWN:
                 CustomField.objects.create(
                     noun=noun, slug=slug, label=slug, kind=kind, choices=CHOICES if "choice" in kind else []
@@ -45,6 +45,9 @@ class World:
         self.companies = [Company.objects.create(name="Acme"), None]
         self.customers = [self._customer(n) for n in range(24)]
         self.tickets = [self._ticket(n) for n in range(24)]
+        self.firms = [self._firm(n) for n in range(24)]
+        for n in range(24):
+            self.customers[n]["last_contact"] = self._contacts(n)
         self.reader = Reader(self.user.pk, self.team.pk)
 
     def _fields(self, n: int) -> dict:
@@ -77,6 +80,31 @@ class World:
             "tags": [tag.slug for tag in tags], "channel": kinds, "public_figure": False,
             "created_at": one.created_at, **{f"fields.{slug}": value for slug, value in fields.items()},
         }  # fmt: skip
+
+    def _firm(self, n: int) -> dict:
+        fields = self._fields(n + 2)
+        one = Company.objects.create(
+            name=WORDS[n % len(WORDS)] or "-", domain=["", "acme.example"][n % 2], parent=self.companies[n % 2],
+            owner=self.people[n % 3], note=WORDS[-n % len(WORDS)], fields=fields,
+        )  # fmt: skip
+        return {
+            "pk": one.pk, "name": one.name, "domain": one.domain, "parent": one.parent_id, "owner": one.owner_id,
+            "note": one.note, **{f"fields.{slug}": value for slug, value in fields.items()},
+        }  # fmt: skip
+
+    def _contacts(self, n: int) -> datetime | None:
+        """None, one or two contacts of a customer who has an address; says when the last word was."""
+        identity = Identity.objects.filter(customer=self.customers[n]["pk"]).first()
+        if identity is None or n % 8 == 1:
+            return None
+        at = NOW + timedelta(days=12 - n, hours=1)
+        ticket = Ticket.objects.get(pk=self.tickets[n]["pk"])
+        for since in [0, 3][: 1 + n % 2]:
+            make.make_interaction(
+                customer=identity.customer, identity=identity, ticket=ticket, text="",
+                last_message_at=at - timedelta(days=since),
+            )  # fmt: skip
+        return at
 
     def _ticket(self, n: int) -> dict:
         customer = Customer.objects.get(pk=self.customers[n]["pk"])
@@ -167,7 +195,7 @@ def compared(op: str, has, value) -> bool:
 def said_of(listing, columns, world: World) -> st.SearchStrategy:
     ids = {
         "owner": [world.user.pk, world.people[1].pk, "me"], "team": [world.team.pk, world.teams[1].pk, "me"],
-        "company": [world.companies[0].pk], "brand": [1, 2**62], "parent": [1],
+        "company": [world.companies[0].pk], "brand": [1, 2**62], "parent": [world.companies[0].pk, 1],
     }  # fmt: skip
     found = []
     for column in columns.values():
@@ -205,10 +233,10 @@ def said_of(listing, columns, world: World) -> st.SearchStrategy:
     )
 
 
-@pytest.mark.parametrize("listing", [CUSTOMERS, TICKETS], ids=lambda one: one.noun)
+@pytest.mark.parametrize("listing", [CUSTOMERS, TICKETS, COMPANIES], ids=lambda one: one.noun)
 def test_the_database_answers_as_a_plain_reading_does(listing):
     world = World()
-    rows = world.customers if listing is CUSTOMERS else world.tickets
+    rows = {"customers": world.customers, "tickets": world.tickets, "companies": world.firms}[listing.noun]
     columns = listing.columns()
     kinds = {name: column.kind for name, column in columns.items()}
     tried = []

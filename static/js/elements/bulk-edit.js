@@ -57,7 +57,7 @@ class BulkEdit extends HTMLElement {
     this.querySelector('[data-bulk="all"]').hidden = this.all || count < this.boxes.length;
     const whole = this.page.querySelector("[data-choose-all]");
     if (whole) Object.assign(whole, { checked: count > 0 && count === this.boxes.length, indeterminate: count > 0 && count < this.boxes.length });
-    for (const box of this.boxes) box.closest("tr").classList.toggle("is-chosen", box.checked);
+    for (const box of this.boxes) box.closest("[data-row]").classList.toggle("is-chosen", box.checked);
   }
 
   open() {

@@ -46,6 +46,7 @@ class ListPage extends HTMLElement {
     if (act === "conditions") this.conditions(this.builder.hidden);
     if (act === "save-view") this.saving.showModal();
     if (act === "delete-view") this.forget();
+    if (act === "new") this.querySelector('[data-part="new"]').showModal();
     if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
     if (move) this.move(move);
     // A menu closes at a click on one of its acts; this one is a form.

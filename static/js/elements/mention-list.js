@@ -8,17 +8,25 @@ const LOOK = 20_000;
 class MentionList extends HTMLElement {
   connectedCallback() {
     this.preview = this.querySelector('[data-part="preview"]');
+    this.fresh = this.querySelector('[data-act="fresh"]');
+    if (!this.preview) return; // a table, or nothing to show
     this.addEventListener("focusin", (event) => this.select(event.target.closest(".mention")));
     this.addEventListener("click", (event) => this.clicked(event));
     this.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches(".mention")) event.target.querySelector('a[href^="/interactions/"]')?.click();
     });
-    document.addEventListener("key", (event) => this.key(event));
+    this.hear = (event) => this.key(event);
+    document.addEventListener("key", this.hear);
     const first = this.querySelector(".mention");
     if (first) first.tabIndex = 0;
-    this.fresh = this.querySelector('[data-act="fresh"]');
     this.fresh.addEventListener("click", () => this.showFresh());
-    if (!/[?&](before|after)=/.test(location.search)) setInterval(() => document.hidden || this.look(), LOOK);
+    if ("newest" in this.dataset) this.looking = setInterval(() => document.hidden || this.look(), LOOK);
+  }
+
+  /** A search draws the rows anew, and this element with them. */
+  disconnectedCallback() {
+    document.removeEventListener("key", this.hear);
+    clearInterval(this.looking);
   }
 
   /** What came meanwhile waits behind a button, so that no row moves under the hand. */
@@ -43,7 +51,7 @@ class MentionList extends HTMLElement {
     const row = event.target.closest(".mention");
     const verdict = event.target.closest("[data-verdict]")?.dataset.verdict;
     if (verdict) this.decide(row, verdict);
-    else if (row && !event.target.closest("a")) row.focus();
+    else if (row && !event.target.closest("a, input")) row.focus();
   }
 
   key(event) {
