@@ -72,7 +72,7 @@ SEES_ALL = {Role.ADMINISTRATOR, Role.AUDITOR, Role.API_CLIENT}
 # Rights over rows that belong to a team or a brand. All others concern the whole house and are held everywhere or not at all.
 SCOPED = frozenset({
     Permission.READ_WORK, Permission.REPLY, Permission.NOTE, Permission.CLOSE, Permission.SUPERVISE, Permission.WATCH_BOARDS,
-    Permission.UNMASK,
+    Permission.UNMASK, Permission.EXPORT,
 })  # fmt: skip
 # How a user's `reach` writes down where a right was given to him, beyond what his role says.
 EVERYWHERE, OWN, TEAMS, BRANDS = "all", "own", "teams", "brands"

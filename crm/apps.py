@@ -19,7 +19,7 @@ class CrmConfig(AppConfig):
         base.register("mail", "crm.connectors.mail")
         filters = import_module("crm.filters")
         import_module("crm.services.exports").register_own(
-            filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter
+            filters.CustomerFilter, filters.TicketFilter, filters.InteractionFilter, filters.CompanyFilter
         )
         import_module("crm.services.person_export").register()
         import_module("crm.services.bulks").register_filters(

@@ -73,7 +73,7 @@ class ExportQuerySet(models.QuerySet):
     """A file that left is its asker's alone, while he sees what he saw when he asked."""
 
     def visible_to(self, user: Any) -> "ExportQuerySet":
-        if not may(user, Permission.EXPORT):
+        if not may_somewhere(user, Permission.EXPORT):
             return self.none()
         return self.filter(by=user, role=user.role, team=user.team_id, reach=user.reach or {})
 

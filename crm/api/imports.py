@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.access import Permission, require
+from crm.access import Permission, require, require_somewhere
 from crm.api.base import BIGGEST_ID, ScopedViewSet, StrictJSONParser
 from crm.api.serializers import Edit
 from crm.choices import ExportFormat, ExportState, ImportNoun, ImportState, RowOutcome
@@ -218,7 +218,7 @@ class ExportViewSet(ScopedViewSet):
     @extend_schema(request=ExportInput, responses={201: ExportSerializer})
     def create(self, request: Request) -> Response:
         """Ask for a list as a file; its state says when it lies there."""
-        require(request.user, Permission.EXPORT)
+        require_somewhere(request.user, Permission.EXPORT)
         given = self.read_body(ExportInput)
         asked = exports.ask(
             given["noun"], given["format"], given.get("query", {}), by=request.user, kept=True

@@ -17,15 +17,15 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from crm import events, rows
-from crm.access import Permission, find, require
+from crm.access import OWN, Permission, find, granted, may, require_somewhere, work_filter
 from crm.bus import publish
 from crm.choices import ExportFormat, ExportState
 from crm.errors import DomainError, InvalidInput, NotFound
-from crm.models import Activity, Customer, Erasure, Export, Interaction, Ticket, User
+from crm.models import Activity, Company, Customer, Erasure, Export, Interaction, Ticket, User
 from crm.services.narrowing import Words, narrowed
 from crm.spreadsheets import MOST_ROWS, write_csv, write_xlsx
 
@@ -47,9 +47,13 @@ Column = tuple[str, Callable[[Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list that can leave: who sees which rows of it, what narrows it (a FilterSet), what stands in its columns."""
+    """A list that can leave: who sees which rows of it, what narrows it (a FilterSet), what stands in its columns.
+
+    `within` is over which rows somebody may export who was given that right within a scope.
+    """
 
     visible_to: Callable[[User], QuerySet]
+    within: Callable[[User], Q]
     filters: Any
     columns: tuple[Column, ...]
     related: tuple[str, ...] = ()
@@ -90,7 +94,7 @@ class Ready:
 
 def ask(noun: str, form: str, words: Words, *, by: User, kept: bool = False) -> Export | Ready:
     """A list as a file: at once up to AT_ONCE rows, else, or when it is to be `kept`, a promise. InvalidInput: odd filters."""
-    require(by, Permission.EXPORT)
+    require_somewhere(by, Permission.EXPORT)
     if form not in ExportFormat.values:
         raise InvalidInput("In which form?", errors={"format": f"is one of {', '.join(ExportFormat.values)}"})
     words = {name: list(values) for name, values in sorted(words.items()) if any(values)}
@@ -119,7 +123,10 @@ def _rows_of(noun: str, words: Words, by: User) -> QuerySet:
     if noun not in _listed:
         raise InvalidInput("Which list?", errors={"noun": f"is one of {', '.join(nouns())}"})
     listed = _listed[noun]
-    return narrowed(listed.visible_to(by), listed.filters, words, by).order_by("pk")
+    seen = listed.visible_to(by)
+    if not may(by, Permission.EXPORT):
+        seen = seen.filter(listed.within(by))
+    return narrowed(seen, listed.filters, words, by).order_by("pk")
 
 
 def _name(noun: str, form: str) -> str:
@@ -329,26 +336,63 @@ INTERACTIONS: tuple[Column, ...] = (
 )  # fmt: skip
 
 
-def register_own(customers: Any, tickets: Any, interactions: Any) -> None:
+COMPANIES: tuple[Column, ...] = (
+    ("id", lambda one: one.pk), ("name", lambda one: one.name), ("domain", lambda one: one.domain),
+    ("parent", lambda one: one.parent.name if one.parent else ""), ("owner", lambda one: one.owner.email if one.owner else ""),
+    ("note", lambda one: one.note), ("fields", _own), ("created_at", lambda one: one.created_at),
+)  # fmt: skip
+
+
+# A scope spans contacts and tickets; who has one in it, and whose company he is of, belongs to it.
+
+
+def _tickets_within(user: User) -> Q:
+    return Q(pk__in=Ticket.objects.held_by(user, Permission.EXPORT).values("pk"))
+
+
+def _contacts_within(user: User) -> Q:
+    return work_filter(user, permission=Permission.EXPORT)
+
+
+def _customers_within(user: User) -> Q:
+    contacts = Interaction.objects.filter(_contacts_within(user), customer=OuterRef("pk"))
+    tickets = Ticket.objects.held_by(user, Permission.EXPORT).filter(customer=OuterRef("pk"))
+    return Exists(contacts) | Exists(tickets) | _owned(user)
+
+
+def _companies_within(user: User) -> Q:
+    return Exists(Customer.objects.filter(_customers_within(user), company=OuterRef("pk"))) | _owned(user)
+
+
+def _owned(user: User) -> Q:
+    return Q(owner=user.pk) if OWN in granted(user, Permission.EXPORT) else Q(pk__in=[])
+
+
+def register_own(customers: Any, tickets: Any, interactions: Any, companies: Any) -> None:
     """Plug the floor's lists in, each with what narrows it."""
     people = Customer.objects
     register(
         "customers",
         Listed(
-            lambda user: people.visible_to(user).filter(merged_into=None),
+            lambda user: people.visible_to(user).filter(merged_into=None), _customers_within,
             customers, CUSTOMERS, ("company", "owner"), ("identities", "tags"),
         ),
     )  # fmt: skip
     register(
         "tickets",
         Listed(
-            Ticket.objects.visible_to, tickets, TICKETS, ("customer", "brand", "team", "owner"), ("tags",)
+            Ticket.objects.visible_to, _tickets_within,
+            tickets, TICKETS, ("customer", "brand", "team", "owner"), ("tags",),
         ),
+    )  # fmt: skip
+    register(
+        "companies",
+        Listed(Company.objects.visible_to, _companies_within, companies, COMPANIES, ("parent", "owner")),
     )
     register(
         "interactions",
         Listed(
-            Interaction.objects.visible_to, interactions, INTERACTIONS,
+            Interaction.objects.visible_to, _contacts_within, interactions, INTERACTIONS,
             ("customer", "ticket", "channel", "team", "assigned_to"),
         ),
     )  # fmt: skip

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from django.db.models import Q
+
+from crm.access import BRANDS, Permission, granted, work_filter
+from crm.models import Interaction, User
 from crm.services import exports
 from crm.services.exports import Column, Listed
 from socialcare.models import Mention
@@ -19,7 +23,14 @@ MENTIONS: tuple[Column, ...] = (
 )  # fmt: skip
 
 
+def _within(user: User) -> Q:
+    """A post is within a scope by the brand whose channel heard it, or by the contact that came of it."""
+    contacts = Interaction.objects.filter(work_filter(user, permission=Permission.EXPORT))
+    heard = Q(channel__brand__in=granted(user, Permission.EXPORT).get(BRANDS, ()))
+    return heard | Q(interaction_id__in=contacts.values("pk"))
+
+
 def register(filters: Any) -> None:
     """Plug the list in with what narrows it."""
     related = ("channel", "identity", "customer", "decided_by")
-    exports.register("mentions", Listed(Mention.objects.visible_to, filters, MENTIONS, related))
+    exports.register("mentions", Listed(Mention.objects.visible_to, _within, filters, MENTIONS, related))

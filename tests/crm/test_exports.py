@@ -17,9 +17,9 @@ from openpyxl import load_workbook
 from crm import asgi
 from crm.choices import ExportState, Role, TeamVisibility
 from crm.errors import InvalidInput, NotAllowed, NotFound
-from crm.models import Activity, Export, Tag
+from crm.models import Activity, Company, Export, Tag, User
 from crm.pages import LARGEST_BODY
-from crm.services import exports, imports
+from crm.services import exports, imports, rights
 from crm.services.exports import Ready
 from crm.spreadsheets import neutral
 from tests import factories as make
@@ -95,10 +95,11 @@ def test_a_customer_leaves_with_all_that_stands_in_the_list(boss, form):
 
 
 @pytest.mark.parametrize("form", ["csv", "xlsx", "jsonl"])
-@pytest.mark.parametrize("noun", ["tickets", "interactions", "mentions"])
+@pytest.mark.parametrize("noun", ["tickets", "interactions", "mentions", "companies"])
 def test_every_list_leaves_in_every_form(boss, noun, form):
     make.make_interaction(text="hello")
     make.make_mention()
+    Company.objects.create(name="Acme")
     (row,) = export(noun, form, boss)
     assert len(row) == len(exports._listed[noun].columns)
 
@@ -429,3 +430,158 @@ def test_a_body_without_end_is_kept_nowhere_and_told_why():
     }
     asyncio.run(asgi.pages(scope, receive, send))
     assert sent[0]["status"] == 413 and b"50 MB" in sent[1]["body"] and not any(left)
+
+
+# --- Companies
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "jsonl"])
+def test_companies_leave_with_their_tree_narrowed_as_on_the_page(boss, form):
+    group = Company.objects.create(name="=Holding()", domain="holding.example", owner=boss, note="since 1999")
+    Company.objects.create(name="Works", parent=group, fields={"size": 7})
+    Company.objects.create(name="Elsewhere")
+    first, second, _ = export("companies", form, boss)
+    assert str(first["name"]).removeprefix("'") == "=Holding()" and first["domain"] == "holding.example"
+    assert (first["owner"], first["note"]) == (boss.email, "since 1999")
+    assert str(second["parent"]).removeprefix("'") == "=Holding()" and json.loads(second["fields"]) == {
+        "size": 7
+    }
+    where = json.dumps({"column": "parent", "op": "any_of", "value": [group.pk]})
+    assert [one["name"] for one in export("companies", form, boss, where=where)] == ["Works"]
+    assert [one["name"] for one in export("companies", form, boss, search="else")] == ["Elsewhere"]
+
+
+def test_companies_leave_from_their_page_and_over_rest(client, boss):
+    Company.objects.create(name="Acme")
+    client.force_login(boss)
+    page = client.get("/companies/")
+    assert "noun=companies" in page.context["export_words"] and 'data-part="export"' in page.content.decode()
+    assert client.get(page.context["export_words"]).context["noun"] == "companies"
+    sent = client.post("/exports/", {"noun": "companies", "format": "csv", "words": "search=acm"})
+    assert [row["name"] for row in rows_of(sent.content, "csv")] == ["Acme"]
+    made = client.post(
+        "/api/v1/exports/", {"noun": "companies", "format": "csv"}, content_type="application/json"
+    ).json()
+    exports.work(made["id"])
+    body = b"".join(client.get(f"/api/v1/exports/{made['id']}/file/"))
+    assert [row["name"] for row in rows_of(body, "csv")] == ["Acme"]
+
+
+def test_companies_that_left_come_in_again_as_they_were(boss):
+    group = Company.objects.create(name="Group", domain="group.example", owner=boss)
+    Company.objects.create(name="Works", parent=group, note="- since 1999")
+    ready = exports.ask("companies", "csv", {}, by=boss)
+    kept = imports.upload(ready.body, "back.csv", by=boss, noun="companies")
+    imports.start(kept, by=boss)
+    assert imports.work(kept.pk)
+    kept.refresh_from_db()
+    assert kept.counts == {"unchanged": 2}, [one.report for one in kept.rows.all()]
+
+
+# --- Within a scope
+
+LISTS = ("tickets", "interactions", "mentions", "customers", "companies")
+
+
+class Floor:
+    """Three contacts: of a team, of a brand, held by a person; each with ticket, post, customer and company."""
+
+    def __init__(self, agent):
+        self.team = make.make_team()
+        self.brand = make.make_brand()
+        self.rows = {
+            "team": self._rows("team", team=self.team),
+            "brand": self._rows("brand", channel=make.make_channel("x", brand=self.brand)),
+            "own": self._rows("own", assigned_to=agent),
+            "none": self._rows("none"),
+        }
+
+    def _rows(self, name, channel=None, **held):
+        company = Company.objects.create(name=name)
+        customer = make.make_customer(name=name, company=company)
+        contact = make.make_interaction(channel or make.make_channel("x"), customer, text="", **held)
+        mention = make.make_mention(
+            contact.channel, identity=contact.identity, interaction_id=contact.pk, text=name
+        )
+        found = {
+            "tickets": contact.ticket, "interactions": contact, "mentions": mention, "customers": customer,
+            "companies": company,
+        }  # fmt: skip
+        return {noun: one.pk for noun, one in found.items()}
+
+    def ids(self, noun, *names):
+        return {self.rows[name][noun] for name in names}
+
+
+def left(noun, by):
+    """Ids of the rows that somebody's file holds."""
+    key = {"tickets": "number"}.get(noun, "id")
+    found = {row[key] for row in export(noun, "jsonl", by)}
+    return {one - 1000 for one in found} if noun == "tickets" else found
+
+
+def allowed(agent, boss, scope, **where):
+    right_set = rights.make_set(name=f"Exports {make.number()}", rights=["export"], by=boss)
+    rights.give(agent, right_set=right_set, scope=scope, by=boss, **where)
+    return User.objects.get(pk=agent.pk)
+
+
+@pytest.mark.parametrize("noun", LISTS)
+@pytest.mark.parametrize("scope", ["own", "team", "brand", "everywhere"])
+def test_who_may_export_within_a_scope_exports_what_lies_in_it(boss, noun, scope):
+    agent = make.make_user(Role.AGENT)
+    floor = Floor(agent)
+    with pytest.raises(NotAllowed):
+        exports.ask(noun, "csv", {}, by=agent)
+    where = {"team": {"team": floor.team}, "brand": {"brand": floor.brand}}.get(scope, {})
+    agent = allowed(agent, boss, scope, **where)
+    wanted = floor.ids(noun, *floor.rows) if scope == "everywhere" else floor.ids(noun, scope)
+    assert left(noun, agent) == wanted
+    assert left(noun, boss) == floor.ids(noun, *floor.rows)
+
+
+@pytest.mark.parametrize("noun", LISTS)
+def test_scopes_add_up_and_a_file_made_in_the_background_holds_the_same(boss, noun, small):
+    agent = make.make_user(Role.AGENT)
+    floor = Floor(agent)
+    agent = allowed(allowed(agent, boss, "own"), boss, "brand", brand=floor.brand)
+    kept = made(noun, "csv", agent)
+    assert (kept.state, kept.rows) == (ExportState.DONE, 2)
+    lines = rows_of(exports.fetch(kept.pk, by=agent)[2].read_bytes(), "csv")
+    wanted = floor.ids(noun, "own", "brand")
+    ids = {int(row["number"]) - 1000 if noun == "tickets" else int(row["id"]) for row in lines}
+    assert ids == wanted
+
+
+def test_a_scope_opens_nothing_that_its_holder_may_not_read(boss):
+    closed = make.make_team(visibility=TeamVisibility.CLOSED)
+    agent = make.make_user(Role.AGENT, make.make_team())
+    make.make_interaction(team=closed)
+    agent = allowed(agent, boss, "team", team=closed)
+    assert left("tickets", agent) == left("interactions", agent) == set()
+
+
+def test_owned_customers_and_companies_are_within_own(boss):
+    agent = make.make_user(Role.AGENT)
+    company = Company.objects.create(name="Mine", owner=agent)
+    customer = make.make_customer(owner=agent)
+    Company.objects.create(name="Other"), make.make_customer()
+    agent = allowed(agent, boss, "own")
+    assert left("companies", agent) == {company.pk} and left("customers", agent) == {customer.pk}
+    team = allowed(make.make_user(Role.AGENT), boss, "team", team=make.make_team())
+    assert left("companies", team) == left("customers", team) == set()
+
+
+def test_the_page_of_exports_opens_for_a_scope_and_its_file_goes_with_the_right(client, boss, small):
+    agent = make.make_user(Role.AGENT)
+    Floor(agent)
+    client.force_login(agent)
+    assert client.get("/exports/").status_code == 403
+    agent = allowed(agent, boss, "own")
+    assert client.get("/exports/").status_code == 200
+    kept = made("tickets", "csv", agent)
+    assert client.get(f"/exports/{kept.pk}/file/").status_code == 200
+    assert client.get(f"/api/v1/exports/{kept.pk}/file/").status_code == 200
+    rights.take(agent.grants.get(), by=boss)
+    assert client.get(f"/exports/{kept.pk}/file/").status_code == 403
+    assert client.get(f"/api/v1/exports/{kept.pk}/file/").status_code in (403, 404)
