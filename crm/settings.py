@@ -363,6 +363,9 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_REAUTHENTICATION_TIMEOUT = (
+    600  # seconds for which a password that was said is good for changes of rights
+)
 
 # Authentication, rights, parsers and answers are said by crm.api.base.Door: named here they would import in a circle.
 REST_FRAMEWORK = {
@@ -397,6 +400,7 @@ SPECTACULAR_SETTINGS = {
         "ClockKindEnum": "crm.choices.ClockKind",
         "JoiningKindEnum": "routing.choices.JoiningKind",
         "WorkKindEnum": "routing.choices.WorkKind",
+        "AddressKindEnum": "crm.services.customers.ADDRESS_KINDS",
         "AudienceEnum": "crm.choices.Audience",
         "AnswerAudienceEnum": "crm.choices.ANSWERED",
         "ImportNounEnum": "crm.choices.ImportNoun",

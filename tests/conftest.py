@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connections
+from django.test import Client
 
 from crm import hub, launcher, rows
 
@@ -53,6 +54,21 @@ def _nobody_at_work_at_the_end(request) -> Iterator[None]:
         while at_work := rows.run(AT_WORK):
             assert time.monotonic() < until, f"at work when the test was over: {at_work}"
             time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def said_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is logged in by a test has said his password just now, as at the page of the login."""
+    log_in = Client._login
+
+    def freshly(self: Client, user, backend=None) -> None:
+        log_in(self, user, backend)
+        session = self.session
+        session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+        session["account_authentication_methods_user"] = str(user.pk)
+        session.save()
+
+    monkeypatch.setattr(Client, "_login", freshly)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from crm import accounts
 from crm.access import Permission, require
 from crm.api.base import ScopedViewSet
 from crm.api.serializers import Edit
@@ -109,13 +110,16 @@ class RightSetViewSet(ScopedViewSet):
 
     @extend_schema(request=RightSetInput, responses={201: RightSetSerializer})
     def create(self, request: Request) -> Response:
-        """A new set; nobody puts into it what he has not himself: 403 `more_than_own`."""
+        """A new set; nobody puts into it what he has not himself. 403 `more_than_own`, `password_needed`, `not_by_token`."""
         require(request.user, Permission.CONFIGURE)
+        accounts.require_fresh(request)
         return self.shown(rights.make_set(by=request.user, **self.read_body(RightSetInput)), status=201)
 
     @extend_schema(request=RightSetEdit, responses=RightSetSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a set, or retire it; 403 `more_than_own`, 409 `last_administrator`."""
+        """Change a set, or retire it; 403 `more_than_own`, `password_needed`, `not_by_token`, 409 `last_administrator`."""
+        self.find()
+        accounts.require_fresh(request)
         with self.editing() as kept:
             return self.shown(rights.edit_set(kept, self.read_body(RightSetEdit), by=request.user))
 
@@ -131,15 +135,17 @@ class GrantViewSet(ScopedViewSet):
 
     @extend_schema(request=GrantInput, responses={201: GrantSerializer})
     def create(self, request: Request) -> Response:
-        """Give a set within a scope, felt within seconds; 403 `more_than_own`, 409 `given_already`."""
+        """Give a set within a scope; 403 `more_than_own`, `password_needed`, `not_by_token`, 409 `given_already`."""
         require(request.user, Permission.CONFIGURE)
+        accounts.require_fresh(request)
         given = self.read_body(GrantInput)
         return self.shown(rights.give(given.pop("user"), by=request.user, **given), status=201)
 
     @extend_schema(request=None, responses=GrantSerializer)
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def take(self, request: Request, pk: str) -> Response:
-        """Take it away again; 409 `taken_already`, `last_administrator`."""
+        """Take it away again; 403 `password_needed`, `not_by_token`, 409 `taken_already`, `last_administrator`."""
         grant = self.find()
         require(request.user, Permission.CONFIGURE)
+        accounts.require_fresh(request)
         return self.shown(rights.take(grant, by=request.user))

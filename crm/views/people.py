@@ -7,7 +7,8 @@ from django.db.models import Count, Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from crm.access import GRANTS, SCOPED, Permission, find
+from crm import accounts
+from crm.access import GRANTS, SCOPED, Permission, find, may
 from crm.choices import Role, Scope
 from crm.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from crm.models import Brand, Grant, RightSet, Team, User
@@ -41,6 +42,12 @@ GROUPS: tuple[tuple[str, tuple[tuple[Permission, str], ...]], ...] = (
 
 class _Administration(Page):
     permission = Permission.CONFIGURE
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A change asks for the password first, unless it was said a moment ago."""
+        if request.method == "POST" and may(request.user, Permission.CONFIGURE):
+            accounts.ask_again(request)
+        return super().dispatch(request, *args, **kwargs)
 
 
 class PeopleList(_Administration):

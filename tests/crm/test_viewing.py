@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm import consumers
 from crm import hub as hubs
 from crm.choices import Role, TeamVisibility
-from crm.models import Activity, RightSet, Ticket, User, Viewing
+from crm.models import Activity, Company, RightSet, Ticket, User, Viewing
 from crm.services import rights, viewing
 from routing.models import Agent
 from tests import factories as make
@@ -185,17 +185,17 @@ def test_a_view_is_of_one_session_and_never_of_a_token(looker, admin):
     session.save()
     assert other.get("/people/").status_code == 200  # another session's view is nobody's here
     headers = {"Authorization": f"Bearer {make_token(admin)}"}
-    body = {"data": {"name": "Exporters", "rights": ["export"]}, "content_type": "application/json"}
-    assert looker.post("/api/v1/right-sets/", **body, headers=headers).status_code == 201
+    body = {"data": {"name": "Acme"}, "content_type": "application/json"}
+    assert looker.post("/api/v1/companies/", **body, headers=headers).status_code == 201
     # Where the session decides, no header opens a way around the view.
     body["data"]["name"] = "Others"
     assert (
-        looker.post("/api/v1/right-sets/", **body, headers={"Authorization": "Basic eA=="}).status_code == 403
+        looker.post("/api/v1/companies/", **body, headers={"Authorization": "Basic eA=="}).status_code == 403
     )
     assert (
         looker.post("/rights/new/", {"name": "Third", "rights": "export"}, headers=headers).status_code == 403
     )
-    assert RightSet.objects.count() == 1
+    assert Company.objects.count() == 1 and not RightSet.objects.exists()
 
 
 def test_a_set_is_seen_alone(looker, admin):
