@@ -13,10 +13,11 @@ from django.contrib.auth.models import Group
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from crm import accounts
 from crm.access import Permission, may
 from crm.choices import Role
 from crm.connectors import base
@@ -40,6 +41,7 @@ from crm.models import (
 from crm.services import activities, rights, slas, tokens
 
 SECRETS = ("token", "secret", "previous_secret")
+REASON = "reason"
 
 admin.site.site_header = "Earshot administration"
 admin.site.site_title = "Earshot"
@@ -86,6 +88,7 @@ class Configuration:
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
         request.said_of_fields = _differences(form)
+        request.said_why = form.cleaned_data.get(REASON, "")
         return super().construct_change_message(request, form, formsets, add)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -105,7 +108,7 @@ class Configuration:
 def _differences(form: Any) -> dict[str, Any]:
     """What a form changed, as [before, after]; of texts and secrets only that they were: a policy may bear a customer's name."""
     said = {}
-    for name in form.changed_data:
+    for name in (one for one in form.changed_data if one != REASON):
         before, after = form.initial.get(name), form.cleaned_data.get(name)
         after = getattr(after, "pk", after)
         told = isinstance(after, bool | int | None) or hasattr(form.fields[name], "choices")
@@ -117,6 +120,8 @@ def _tell(act: str, request: HttpRequest, obj: Any, said: list | None = None) ->
     fields = getattr(request, "said_of_fields", None)
     others = [how["name"] for one in said or () for how in one.values() if how.get("name")]
     told: dict[str, Any] = {"fields": fields} if fields else {}
+    if why := getattr(request, "said_why", ""):
+        told["reason"] = why
     if others:
         told["beside"] = sorted(set(others))
     activities.record(f"config.{act}", by=request.user, model=obj._meta.model_name, row=obj.pk, **told)
@@ -145,6 +150,17 @@ class NeverDeleted:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class AskedAgain:
+    """What people and tokens may do is changed by who has just said his password."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return accounts.led_to_the_question(request) or super().changeform_view(request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        asked = accounts.led_to_the_question(request) if request.method == "POST" else None
+        return asked or super().changelist_view(request, *args, **kwargs)
 
 
 class WordsField(forms.CharField):
@@ -203,7 +219,7 @@ class PersonForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(NeverDeleted, Configuration, DjangoUserAdmin):
+class UserAdmin(AskedAgain, NeverDeleted, Configuration, DjangoUserAdmin):
     """People and API clients. The role decides everything, also who may open this administration."""
 
     form = PersonForm
@@ -237,6 +253,10 @@ class UserAdmin(NeverDeleted, Configuration, DjangoUserAdmin):
             },
         ),
     )
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        asked = accounts.led_to_the_question(request)
+        return asked or super().user_change_password(request, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None:
@@ -412,7 +432,7 @@ class CodeAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
+class ApiTokenAdmin(AskedAgain, NeverDeleted, Configuration, admin.ModelAdmin):
     """Tokens of API clients: listed and revoked here, issued by `manage.py apitoken`, never shown again."""
 
     list_display = ("name", "user", "reach", "created_at", "expires_at", "last_used_at", "state")
@@ -443,14 +463,22 @@ class ApiTokenAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
 
 
 class PreviewedForm(forms.ModelForm):
-    """Says on request which deadlines it would move; nothing is saved meanwhile."""
+    """Says on request which deadlines it would move, and saves nothing meanwhile; what is saved has a reason."""
+
+    reason = forms.CharField(
+        required=False, max_length=200, validators=[ProhibitNullCharactersValidator()],
+        help_text="Why it is so from now on: stands in the history. A preview needs none.",
+    )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
+        if "_preview" not in self.data and not cleaned.get(REASON) and REASON not in self.errors:
+            self.add_error(REASON, "Why? It stands in the history.")
         if "_preview" in self.data and not self.errors:
             changed = self.Meta.model(pk=self.instance.pk)
             for name, value in cleaned.items():
-                setattr(changed, name, value)
+                if name != REASON:
+                    setattr(changed, name, value)
             raise forms.ValidationError(_moved(slas.preview(changed, **self.beside())))
         return cleaned
 
@@ -505,8 +533,8 @@ def _reckoned(field: str, zone: str, week: Any) -> Any:
     return week if field == "week" else zone
 
 
-class Promises(Configuration):
-    """What changes promises has the clocks of open tickets replayed."""
+class Promises(NeverDeleted, Configuration):
+    """What changes promises has a reason, and the clocks of open tickets are replayed."""
 
     change_form_template = "admin/previewed_form.html"
 

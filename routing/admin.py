@@ -5,89 +5,37 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from crm.access import Permission, may
 from crm.admin import Configuration, LabelledInline, NeverDeleted, WordsField
-from crm.choices import Family
 from routing.models import Agent, AgentSkill, PresenceReason, Queue, Skill
-from routing.models.queues import default_targets
 from routing.services import work_items
 
-MONTH = 30 * 24 * 3600
-FAMILIES = {f"target_{family.value}": family for family in Family}
 
+class ReadOnly(Configuration):
+    """What is changed on a page of its own, which asks for a reason: here it can be looked at."""
 
-class QueueForm(forms.ModelForm):
-    """Targets as numbers by channel family, topics as words."""
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
-    topics = WordsField(
-        required=False,
-        help_text="Topic codes that lead here, with commas between. A topic leads to the first queue that names it.",
-    )
-    target_voice = forms.IntegerField(
-        min_value=1, max_value=MONTH, help_text="Seconds until a call is answered."
-    )
-    target_chat = forms.IntegerField(
-        min_value=1, max_value=MONTH, help_text="Seconds until a chat is answered."
-    )
-    target_message = forms.IntegerField(
-        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a private message."
-    )
-    target_social = forms.IntegerField(
-        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a public post."
-    )
-    target_mail = forms.IntegerField(
-        min_value=1, max_value=MONTH, help_text="Seconds to the first reply to a mail."
-    )
-    goal = forms.FloatField(
-        min_value=0.01, max_value=1, help_text="Share to be answered within the target: 0.9 is 90 %."
-    )
-
-    class Meta:
-        model = Queue
-        fields = ("name", "slug", "team", "topics", "is_fallback", "goal")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        targets = {**default_targets(), **(self.instance.targets or {})}
-        for name, family in FAMILIES.items():
-            self.fields[name].initial = targets[family]
-
-    def save(self, commit: bool = True) -> Queue:
-        self.instance.targets = {family.value: self.cleaned_data[name] for name, family in FAMILIES.items()}
-        return super().save(commit)
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 @admin.register(Queue)
-class QueueAdmin(Configuration, admin.ModelAdmin):
-    """Lines of the universal queue."""
+class QueueAdmin(ReadOnly, admin.ModelAdmin):
+    """Lines of the universal queue. Their rules are kept under Queues, tried before they count, with a reason."""
 
-    form = QueueForm
-    list_display = ("name", "slug", "team", "goal", "is_fallback")
+    list_display = ("name", "slug", "team", "goal", "is_fallback", "rules")
+    list_display_links = None
     list_select_related = ("team",)
     search_fields = ("name", "slug")
-    prepopulated_fields = {"slug": ("name",)}
-    fieldsets = (
-        (
-            None,
-            {
-                "fields": ("name", "slug", "team", "topics", "is_fallback"),
-                "description": "Work that arrives from now on is queued by these rules; what waits already stays where it is. "
-                "Modes, skills and steps stand on the queue's own page, where changes can be tried first.",
-            },
-        ),
-        (
-            "Targets",
-            {
-                "fields": (*FAMILIES, "goal"),
-                "description": "A target counts from the moment the first message arrived. Changed targets are for new work.",
-            },
-        ),
-    )
+    fields = ("name", "slug", "team", "topics", "is_fallback", "targets", "goal", "rules")
 
-    def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        work_items.rules_changed(obj.pk)
+    @admin.display(description="rules")
+    def rules(self, queue: Queue) -> SafeString:
+        return format_html('<a href="/queues/{}/">Look at and change the rules</a>', queue.slug)
 
 
 @admin.register(Skill)

@@ -313,7 +313,7 @@ def test_no_body_breaks_a_page_that_takes_one(centre, client):
                 for name, (body, kind) in corpus.BODIES.items():
                     path = door.path.format(**centre.own)
                     faults.look(send(walker, "POST", path, body, kind), f"{door} {name}", problem=False)
-    for path in ("/admin/crm/brand/add/", "/admin/crm/user/", "/admin/routing/queue/add/", "/admin/login/"):
+    for path in ("/admin/crm/brand/add/", "/admin/crm/user/", "/admin/routing/agent/add/", "/admin/login/"):
         for name, (body, kind) in corpus.BODIES.items():
             faults.look(send(client, "POST", path, body, kind), f"{path} {name}", problem=False)
     faults.none_in(500)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from crm.choices import Role
-from crm.models import BusinessCalendar, Holiday, SlaPolicy, Ticket
+from crm.models import Activity, BusinessCalendar, Holiday, SlaPolicy, Ticket
 from crm.services import slas
 from tests import factories as make
 
@@ -23,7 +23,13 @@ def admin(client):
 def calendar_form(**fields):
     holidays = {"holidays-TOTAL_FORMS": "0", "holidays-INITIAL_FORMS": "0"}
     return (
-        {"name": "Office", "slug": "office", "zone": "UTC", "week": '{"0": [["09:00", "17:00"]]}'}
+        {
+            "name": "Office",
+            "slug": "office",
+            "zone": "UTC",
+            "week": '{"0": [["09:00", "17:00"]]}',
+            "reason": "we moved",
+        }
         | holidays
         | fields
     )
@@ -49,6 +55,9 @@ def test_a_calendar_is_made_with_its_holidays(client, admin):
         {"week": '{"9": []}'},
         {"week": "[]"},
         {"week": "{"},
+        {"reason": ""},
+        {"reason": "x" * 201},
+        {"reason": "a\x00b"},
     ],
 )
 def test_a_calendar_that_cannot_be_reckoned_with_is_refused(client, admin, wrong):
@@ -70,12 +79,22 @@ def test_a_changed_policy_shows_what_would_move_and_saves_nothing_until_told(cli
         "is_active": "on",
         "first_response": "30",
         "warn_percent": "80",
+        "pauses_for_customer": "on",
     }
     address = f"/admin/crm/slapolicy/{policy.pk}/change/"
     page = client.post(address, form | {"_preview": "Show"}).content.decode()
     assert "would move: 1" in page and f"#{one.ticket.number} first response" in page
     policy.refresh_from_db()
     assert policy.first_response == 60
-    assert client.post(address, form).status_code == 302
+    refused = client.post(address, form)
+    assert refused.status_code == 200 and "Why? It stands in the history." in refused.content.decode()
+    policy.refresh_from_db()
+    assert policy.first_response == 60
+    assert client.post(address, form | {"reason": "The contract of May"}).status_code == 302
+    line = Activity.objects.get(verb="config.changed")
+    assert line.data["reason"] == "The contract of May" and line.data["fields"] == {
+        "first_response": [60, 30]
+    }
+    assert client.post(f"/admin/crm/slapolicy/{policy.pk}/delete/", {"post": "yes"}).status_code == 403
     slas.refresh()
     assert before - Ticket.objects.get().next_due_at == timedelta(minutes=30)
