@@ -202,6 +202,11 @@ class Address:
     value: str
     given: str
 
+    @property
+    def beside(self) -> str:
+        """What was given, where it stands beside what we made of it: not where the two are the same."""
+        return "" if self.given in (self.value, "") or self.kind == ChannelKind.EMAIL else self.given
+
 
 @dataclass(slots=True)
 class Said:

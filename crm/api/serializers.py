@@ -46,6 +46,7 @@ from crm.models import (
     User,
 )
 from crm.services import masking, merges, surveys, timeline
+from crm.services.customers import ADDRESS_KINDS
 from crm.services.messages import LONGEST_TEXT
 
 LONGEST_NOTE = 10_000
@@ -369,6 +370,25 @@ class CustomerEdit(Edit):
     preferred_channel = serializers.ChoiceField(ChannelKind.choices, allow_blank=True)
     tags = serializers.SlugRelatedField(slug_field="slug", queryset=Tag.objects.all(), many=True)
     fields = serializers.DictField()
+
+
+class AddressInput(serializers.Serializer):
+    """An address as a person says it: a mail address, a number with its country, a handle."""
+
+    kind = serializers.ChoiceField(ADDRESS_KINDS)
+    value = serializers.CharField(max_length=255)
+
+
+class IdentityInput(AddressInput):
+    """One more address of a customer, and how sure it is his."""
+
+    trust = serializers.ChoiceField(Trust.choices, default=Trust.CLAIMED.value)
+
+
+class CustomerInput(CustomerEdit):
+    """A new customer: a name, or at least one address."""
+
+    addresses = AddressInput(many=True, max_length=20)
 
 
 class IdentityEdit(Edit):

@@ -64,6 +64,26 @@ class CustomerViewSet(ScopedViewSet):
     filterset_class = filters.CustomerFilter
     ordering_fields = CUSTOMERS.orderings
 
+    def walks(self) -> dict:
+        """Orders by rows of other tables."""
+        return CUSTOMERS.walks(self.request.user)
+
+    @extend_schema(request=serializers.CustomerInput, responses={201: serializers.CustomerSerializer})
+    def create(self, request: Request) -> Response:
+        """A customer by hand: a name or an address. 409 `address_taken` with the `customer` whose it is."""
+        require_somewhere(request.user, Permission.NOTE)
+        made = customers.create(by=request.user, **self.read_body(serializers.CustomerInput))
+        return self.shown(self.after(made), status=201)
+
+    @extend_schema(request=serializers.IdentityInput, responses={201: serializers.IdentitySerializer})
+    @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
+    def identities(self, request: Request, pk: str) -> Response:
+        """One more address. 409 `address_taken` with the `customer` whose it is."""
+        customer = self.find()
+        require_somewhere(request.user, Permission.NOTE)
+        made = customers.add_address(customer, by=request.user, **self.read_body(serializers.IdentityInput))
+        return Response(serializers.IdentitySerializer(made).data, status=201)
+
     @extend_schema(request=serializers.CustomerEdit, responses=serializers.CustomerSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Correct what a person may correct; `fields` by slug, null takes one away; `tags` are all it has from now on."""

@@ -1,14 +1,16 @@
 """Customers as people correct them, what they bought, and what they agreed to."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
-from crm import rows
-from crm.choices import ConsentPurpose, Trust
-from crm.errors import InvalidInput, NotFound
+from crm import columns, rows
+from crm.choices import ChannelKind, ConsentPurpose, Trust
+from crm.errors import Conflict, InvalidInput, NotFound
 from crm.models import Activity, Consent, Customer, CustomField, Identity, User
 from crm.services import edits, fields, search
 
@@ -19,6 +21,16 @@ EDITABLE = frozenset(
     }
 )  # fmt: skip
 YEAR = 365  # days whose orders make a customer's value
+# Addresses that a person can say, and what a file calls a column of such.
+ADDRESSES: dict[str, str] = {
+    "email": "email", "phone": "phone", **{str(kind.value): f"{columns.HANDLE}{kind.value}" for kind in columns.NETWORKS},
+}  # fmt: skip
+ADDRESS_KINDS = [(kind, ChannelKind(kind).label) for kind in ADDRESSES]
+
+_ADD = """
+INSERT INTO crm_identity (customer_id, kind, value, handle, name, verified, trust, claims, created_at)
+VALUES (%s, %s, %s, %s, '', false, %s, '{}', now()) ON CONFLICT (kind, value) DO NOTHING RETURNING id
+"""
 
 _ORDERS = """
 INSERT INTO crm_order (customer_id, number, at, amount, currency, state)
@@ -33,6 +45,61 @@ UPDATE crm_customer c SET value = v.value FROM (
     GROUP BY 1
 ) v WHERE c.id = v.customer_id AND c.value IS DISTINCT FROM v.value
 """
+
+
+def create(*, by: User, addresses: Sequence[dict[str, str]] = (), **given: Any) -> Customer:
+    """A customer by hand, who visited or sent a letter: a name or an address, each `{kind, value}`. 409 `address_taken`."""
+    if not given.get("name", "").strip() and not addresses:
+        raise InvalidInput("Nothing says who it is.", errors={"name": "a name or an address is needed"})
+    with transaction.atomic():
+        customer = Customer.objects.create()
+        _record("customer.created", customer, by)
+        edit(customer, given, by=by)
+        for one in addresses:
+            add_address(customer, by=by, **one)
+    return customer
+
+
+def add_address(
+    customer: Customer, *, kind: str, value: str, by: User, trust: str = Trust.CLAIMED.value
+) -> Identity:
+    """One more address of a customer, as a person says it. 409 `address_taken` with whose it is; `merged`; `erased`."""
+    address = _read_address(kind, value)
+    with transaction.atomic():
+        kept = Customer.objects.select_for_update(of=("self",)).get(pk=customer.pk)
+        if kept.merged_into_id or kept.erased_at:
+            code = "merged" if kept.merged_into_id else "erased"
+            raise Conflict("Nobody stands behind this record any more.", code=code)
+        whose = _known(address)
+        row = (kept.pk, address.kind, address.value, address.beside, trust)
+        added = rows.run(_ADD, row) if whose is None else []
+        if not added:
+            whose = whose or _known(address)  # whoever wrote from it at this very moment was first
+            raise Conflict("We know this address already.", code="address_taken", customer=whose.customer_id)
+        _record("identity.added", kept, by, identity=added[0][0], trust=trust)
+    return Identity.objects.get(pk=added[0][0])
+
+
+def _known(address: columns.Address) -> Identity | None:
+    """The address, also where an account bears the handle that the network knows by an id of its own."""
+    same = Q(value=address.value)
+    if address.kind in columns.NETWORKS:
+        same |= Q(handle__iexact=address.value.removeprefix("@"))
+    return Identity.objects.filter(same, kind=address.kind).first()
+
+
+def _read_address(kind: str, value: str) -> columns.Address:
+    """As a file's cell is read."""
+    if kind not in ADDRESSES:
+        raise InvalidInput("What kind of address?", errors={"kind": f"is one of {', '.join(ADDRESSES)}"})
+    try:
+        found = columns.RowReader(["address"], [ADDRESSES[kind]]).read([value]).addresses
+    except columns.BadRowError as error:
+        said = str(error).removeprefix("address: ")
+        raise InvalidInput("This is no such address.", errors={"value": said}) from None
+    if len(found) != 1:
+        raise InvalidInput("One address at a time.", errors={"value": "is more than one address"})
+    return found[0]
 
 
 def edit(customer: Customer, changes: dict, *, by: User) -> Customer:

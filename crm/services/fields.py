@@ -17,6 +17,20 @@ def of(noun: str) -> dict[str, CustomField]:
     return {one.slug: one for one in CustomField.objects.filter(noun=noun, retired=False, restricted=False)}
 
 
+def shown(noun: str, kept: dict) -> list[tuple[str, str]]:
+    """What a row has in fields of our own, as pages say it: label and value in words. No statement for a row without any."""
+    if not kept:
+        return []
+    known = CustomField.objects.filter(noun=noun, retired=False, restricted=False, slug__in=kept)
+    return [(one.label, _worded(kept[one.slug])) for one in known.order_by("place", "label")]
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def merged(noun: str, stored: dict, given: dict, known: dict[str, CustomField] | None = None) -> dict:
     """What is stored with what is given over it; None takes a field away. Refuses by field what does not fit.
 

@@ -464,7 +464,7 @@ def _write_identities(steps: list[Step]) -> None:
             "customer_id": ("bigint", [step.customer for _, _, _, step, _ in made]),
             "kind": ("text", [kind for kind, *_ in made]),
             "value": ("text", [value for _, value, *_ in made]),
-            "handle": ("text", [_handle(address) for *_, address in made]),
+            "handle": ("text", [address.beside for *_, address in made]),
             "name": ("text", [""] * count),
             "verified": ("boolean", [False] * count),
             "trust": ("text", [step.said.more.get("trust", Trust.CLAIMED.value) for *_, step, _ in made]),
@@ -475,8 +475,3 @@ def _write_identities(steps: list[Step]) -> None:
     )
     if len(written) < count:
         raise MovedError
-
-
-def _handle(address: Address) -> str:
-    """What was given stands beside what we made of it, unless the two are the same."""
-    return "" if address.given in (address.value, "") or address.kind == "email" else address.given

@@ -8,7 +8,7 @@ from crm.access import Permission, find, may, may_somewhere, outside_closed
 from crm.choices import Role
 from crm.lists import OVER
 from crm.models import Company, Customer, CustomField, Ticket, User
-from crm.services import companies
+from crm.services import companies, fields
 from crm.views.base import Page
 
 SHOWN = 50
@@ -34,7 +34,7 @@ class CompanyDetail(Page):
             "parts": visible.filter(parent=company).order_by("name", "pk")[:SHOWN],
             "people": people.select_related("company").order_by("-created_at", "-pk")[:SHOWN],
             "tickets": tickets.select_related("customer", "owner").order_by("-opened_at")[:SHOWN],
-            "fields": list(CustomField.objects.filter(noun="company", retired=False, restricted=False)),
+            "own_fields": fields.shown("company", company.fields),
             "restricted": may(user, Permission.SEE_RESTRICTED)
             and CustomField.objects.filter(noun="company", retired=False, restricted=True).exists(),
             "may_note": may_somewhere(user, Permission.NOTE),

@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from crm.access import Permission, find, may, may_somewhere
 from crm.choices import ChannelKind, ConsentPurpose, TicketKind, Trust
 from crm.models import Brand, Company, Consent, Customer, Ticket
-from crm.services import context, timeline
+from crm.services import context, fields, timeline
+from crm.services.customers import ADDRESS_KINDS
 from crm.views.base import Page, address, chosen
 from crm.views.merges import same_person
 
@@ -37,8 +38,10 @@ class CustomerDetail(Page):
             "card": context.card([customer.pk], request.user)[customer.pk],
             "tickets": tickets.order_by("-opened_at")[:TICKETS_SHOWN],
             "customer": customer,
+            "own_fields": fields.shown("customer", customer.fields),
             "identities": customer.identities.order_by("pk")[:IDENTITIES_SHOWN],
             "trusts": Trust.choices,
+            "address_kinds": ADDRESS_KINDS,
             "consents": _consents(customer),
             "purposes": ConsentPurpose.choices,
             "channel_kinds": ChannelKind.choices,

@@ -19,7 +19,7 @@ from crm.models import (
     TicketMerge,
     User,
 )
-from crm.services import slas, tickets
+from crm.services import fields, slas, tickets
 from crm.views.base import Page, panels_of
 
 CONTACTS_SHOWN = 20
@@ -54,6 +54,7 @@ class TicketDetail(Page):
             "clocks": slas.shown(ticket),
             "tags": list(ticket.tags.all()),
             "surveys": list(ticket.surveys.order_by("-at", "-pk")[:SURVEYS_SHOWN]),
+            "own_fields": fields.shown("ticket", ticket.fields),
             "restricted": may(request.user, Permission.SEE_RESTRICTED)
             and CustomField.objects.filter(noun="ticket", retired=False, restricted=True).exists(),
             **(_work(ticket, request.user) if editable else {}),

@@ -57,9 +57,19 @@ ANGRY = {"column": "priority", "op": "any_of", "value": ["urgent"]}
 ANSWERS = [{"question": "csat", "score": 5, "at": "2026-01-01T00:00:00Z"}]
 ORDERS = [{"number": "A-1", "at": "2026-01-01T00:00:00Z", "amount": "9.90"}]
 
+# Changes of rights: with no token, whatever its scopes.
+NOT_BY_TOKEN = {
+    "POST /api/v1/right-sets/", "PATCH /api/v1/right-sets/{right_set}/", "POST /api/v1/grants/",
+    "POST /api/v1/grants/{grant}/take/",
+}  # fmt: skip
+
 REST = [
     api("GET", "customers/", EVERYBODY),
     api("GET", "customers/{customer}/", EVERYBODY, EVERYBODY),
+    api("POST", "customers/", "201:ASGMC 403:U", name="Zoë Quistgaard", addresses=[{"kind": "x", "value": "@zoeq"}]),
+    api(
+        "POST", "customers/{customer}/identities/", "201:ASGMC 403:U", "201:ASGMC 403:U", kind="email", value="other@example.com",
+    ),
     api("POST", "customers/{customer}/orders/", "201:ASGMC 403:U", "201:ASGMC 403:U", orders=ORDERS),
     api("POST", "customers/{customer}/consents/", "201:ASGMC 403:U", "201:ASGMC 403:U", purpose="survey", given=True),
     api("POST", "customers/{customer}/surveys/", "201:ASGMC 403:U", "201:ASGMC 403:U", surveys=ANSWERS),
