@@ -104,7 +104,7 @@ class Merging(Page):
             messages.error(request, f"{error.detail} It is 0 (never), or {matches.LEAST} to 100.")
         else:
             said = f"from {percent} percent on" if percent else "never"
-            messages.success(request, f"New customers are merged by themselves {said}.")
+            messages.success(request, f"New customers are merged automatically {said}.")
         return redirect("merging")
 
 

@@ -29,7 +29,9 @@ from crm.models import (
     Channel,
     ChannelAccount,
     Code,
+    Company,
     Customer,
+    CustomField,
     Identity,
     Interaction,
     Macro,
@@ -92,8 +94,9 @@ def seed() -> dict[str, int]:
         ):
             Board.objects.get_or_create(slug=slug, defaults={"title": title, "families": families})
         if not Customer.objects.exists():
+            firms = _companies(centre, users)
             for one in centre["customers"]:
-                _customer(one, brands, channels, users)
+                _customer(one, brands, channels, users, firms)
     register_callbacks()
     return {"users": len(users), "channels": len(channels), "customers": Customer.objects.count()}
 
@@ -192,10 +195,31 @@ def _macro(one: dict, by: User) -> None:
     macros.create({**words, "situation": situation}, by=by)
 
 
-def _customer(one: dict, brands: dict, channels: dict, users: dict[str, User]) -> None:
+def _companies(centre: dict, users: dict[str, User]) -> dict[str, Company]:
+    """Firms, the whole before its parts, with fields of our own; one of those is restricted."""
+    for place, one in enumerate(centre["fields"]):
+        told = {
+            "label": one["label"],
+            "kind": one["kind"],
+            "restricted": one.get("restricted", False),
+            "place": place,
+        }
+        CustomField.objects.get_or_create(noun=one["noun"], slug=one["slug"], defaults=told)
+    firms: dict[str, Company] = {}
+    for one in centre["companies"]:
+        plain = {name: one[name] for name in ("name", "domain", "note", "fields")}
+        owner, parent = users.get(one.get("owner", "")), firms.get(one.get("parent", ""))
+        firms[one["key"]] = Company.objects.create(**plain, owner=owner, parent=parent)
+    return firms
+
+
+def _customer(
+    one: dict, brands: dict, channels: dict, users: dict[str, User], firms: dict[str, Company]
+) -> None:
     now = timezone.now()
     names = ("name", "language", "value", "vip", "public_figure", "verified_before_disclosure", "note")
-    customer = Customer.objects.create(**{name: one[name] for name in names})
+    company = firms.get(one.get("company", ""))
+    customer = Customer.objects.create(**{name: one[name] for name in names}, company=company)
     identities = {
         known["kind"]: Identity.objects.create(
             customer=customer, kind=known["kind"], value=known["value"], handle=known.get("handle", ""),
