@@ -34,16 +34,18 @@ PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
                "{interaction}", "/queues/", "/queues/billing/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/",
                "/bulks/", "/handover/"],
-    "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "/tickets/",
-                   "{ticket}", "{interaction}", "/queues/", "/deliveries/", "/imports/", "/exports/", "/search/?q=router",
-                   "/macros/", "/macros/new/", "/notices/", "/bulks/", "/privacy/", "/merging/", "/channels/"],
+    "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "{company}",
+                   "/tickets/", "/mentions/?columns=network,author,text,verdict,followers,posted_at",
+                   "/customers/?ordering=-last_contact", "/companies/1/restricted/", "{ticket}", "{interaction}", "/queues/",
+                   "/deliveries/", "/imports/", "/exports/", "/search/?q=router", "/macros/",
+                   "/macros/new/", "/notices/", "/bulks/", "/privacy/", "/merging/", "/channels/"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/", "/privacy/"],
     "admin": ["/channels/", "/channels/mailbox/",
               "/boards/floor/", "/privacy/", "/merging/", "/people/", "/rights/", "/rights/new/", "/deliveries/", "/imports/",
               "/exports/", "/companies/", "/admin/", "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/",
-              "/scoring/", "/admin/routing/queue/add/"],
+              "/scoring/", "/accounts/reauthenticate/", "/admin/routing/agent/add/", "/admin/routing/queue/"],
 }  # fmt: skip
 
 
@@ -139,6 +141,7 @@ LISTED = {
     "{customer}": ("/customers/", r"/customers/\d+/"),
     "{ticket}": ("/tickets/?view=all", r"/tickets/\d+/"),
     "{interaction}": ("/search/?q=router", r"/interactions/\d+/"),
+    "{company}": ("/companies/", r"/companies/\d+/"),
     "{channel}": ("/admin/crm/channel/", r"/admin/crm/channel/\d+/change/"),
 }
 

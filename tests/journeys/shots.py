@@ -262,7 +262,7 @@ def take_house(browser: Browser, album: Album, base: str) -> None:
     page = enter(browser, base, "admin")
     page.goto(f"{base}/admin/")
     album.take(page, "admin")
-    page.goto(f"{base}{_first(page, base, '/admin/routing/queue/', r'/admin/routing/queue/[0-9]+/change/')}")
+    page.goto(f"{base}/admin/routing/queue/")
     album.take(page, "admin-queue")
     for name, path in (
         ("queue", "/queues/billing/"),

@@ -34,19 +34,34 @@ def test_a_file_is_mapped_tried_dry_read_in_and_undone(house, browser):
     page.get_by_test_id("check").click()
     expect(page.get_by_test_id("import")).to_have_attribute("data-state", "checked", timeout=30_000)
     expect(page.locator("[data-row]", has_text="Bad Row")).to_contain_text("no e-mail address")
+    expect(page.get_by_text("This is what would happen. Nothing has been changed yet.")).to_be_visible()
+    outcomes = page.get_by_role("navigation", name="Outcomes")
+    expect(outcomes).to_contain_text(re.compile(r"[Cc]reated\s*2"))
+    expect(outcomes).to_contain_text(re.compile(r"[Ff]ailed\s*1"))
     assert not found(page, house, "Imogen")
 
     page.go_back()
     page.get_by_test_id("start").click()
     expect(page.get_by_test_id("import")).to_have_attribute("data-state", "done", timeout=30_000)
     here = page.url
+    expect(page.get_by_text("The rows are in. All of it can be undone")).to_be_visible()
     assert found(page, house, "Imogen")
+    page.get_by_role("link", name="Imogen Import").click()
+    expect(page.locator("h1")).to_have_text("Imogen Import")
+    expect(page.get_by_test_id("identity")).to_have_count(2)
+    expect(page.locator(".page__head")).to_contain_text("imogen@import.example")
+    expect(page.locator(".page__head")).to_contain_text("@imogen_i")
+    page.goto(f"{house.url}/companies/?search=Import+Ltd")
+    expect(page.get_by_role("link", name="Import Ltd")).to_be_visible()
 
     page.goto(here)
     page.get_by_text("Undo the whole import").click()
     page.get_by_test_id("undo").click()
     expect(page.get_by_test_id("import")).to_have_attribute("data-state", "undone", timeout=30_000)
+    expect(page.get_by_text("The import was undone.")).to_be_visible()
     assert not found(page, house, "Imogen")
+    page.goto(f"{house.url}/companies/?search=Import+Ltd")
+    expect(page.get_by_text("Nothing fits")).to_be_visible()
     assert problems == []
 
 
