@@ -201,7 +201,7 @@ class DeskBoard extends HTMLElement {
       const item = stamp(this.querySelector("#tpl-joining"));
       fill(item, { text: one.joined ? `In #${one.number} ${one.subject}` : `${one.owner} ${asks[one.kind]} #${one.number} ${one.subject}` });
       item.querySelector("relative-time").setAttribute("datetime", one.joined_at ?? one.asked_at);
-      Object.assign(item.firstElementChild.dataset, { interaction: one.interaction, customer: one.customer });
+      Object.assign(item.dataset, { interaction: one.interaction, customer: one.customer });
       return item;
     };
     this.querySelector(".joinings").replaceChildren(...joinings.map(line));
