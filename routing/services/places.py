@@ -69,9 +69,8 @@ class Floor:
         return fit if most is None else min(fit, most)
 
 
-def _floor(queue_ids: list[int]) -> Floor:
+def _floor(queue_ids: list[int], found: list[tuple]) -> Floor:
     lines: dict[tuple[int, str], Line] = defaultdict(Line)
-    found = dispatch.live_in(queue_ids)
     scale, now = scoring.scale(), rows.run("SELECT extract(epoch FROM now())::float8")[0][0]
     items = [(dispatch.queue_of(row), scale.weigh(dispatch.item_of(row))) for row in found]
     means = engine.means([item for _, item in items])
@@ -96,9 +95,11 @@ def of_queues(queue_ids: list[int]) -> dict[int, dict[str, Any]]:
 
 
 def _of(queue_ids: list[int], only: set[int] | None) -> dict[int, dict[str, Any]]:
-    if not queue_ids:
+    asked = sorted(set(queue_ids))
+    found = dispatch.live_in(asked) if asked else []
+    if not found:
         return {}
-    floor = _floor(sorted(set(queue_ids)))
+    floor = _floor(asked, found)
     return {
         item.id: floor.wait(line, item, place)
         for line in floor.lines.values()
@@ -111,7 +112,7 @@ def of_newcomer(queue: Queue, family: str) -> dict[str, Any]:
     """What to tell who would come into this queue now, by telephone or chat."""
     if family not in LIVE:
         raise InvalidInput("Which channel?", errors={"family": f"must be {' or '.join(LIVE)}"})
-    floor = _floor([queue.pk])
+    floor = _floor([queue.pk], dispatch.live_in([queue.pk]))
     line = floor.lines[queue.pk, family]
     rules = dispatch.rules_of_queues()[queue.pk]
     item = rules.rule(

@@ -49,9 +49,9 @@ PINNED = {
     "/companies/": 5,
     "/mentions/": 4,
     "/deliveries/": 6,
-    "/queues/": 14,  # six of them ask what nobody could take, and why
+    "/queues/": 15,  # six of them ask what nobody could take, and why; one for calls and chats
     "/boards/floor/": 8,
-    "/desk/": 11,
+    "/desk/": 12,
 }
 
 

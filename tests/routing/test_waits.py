@@ -4,7 +4,9 @@ import random
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from crm.choices import ChannelKind, Role
 from routing import waits
 from routing.models import WorkItem
+from routing.services import places
 from routing.waits import expected
 from tests import factories as make
 
@@ -161,3 +164,15 @@ def test_the_page_of_queues_and_the_thread_tell_it(db):
     words = "nobody is in who could take it"
     assert f"Place 1, {words}" in client.get("/queues/").content.decode()
     assert f"place 1 of 1, {words}" in client.get(f"/interactions/{waiting.interaction_id}/").content.decode()
+
+
+def test_more_calls_cost_no_more_statements(db, django_assert_num_queries):
+    queue = make.make_queue()
+    for number in range(3):
+        call(queue, 10 * number)
+    with CaptureQueriesContext(connection) as few:
+        assert len(places.of_queues([queue.pk])) == 3
+    for number in range(12):
+        call(queue, 10 * number)
+    with django_assert_num_queries(len(few)):
+        assert len(places.of_queues([queue.pk])) == 15
