@@ -36,8 +36,8 @@ from routing.services import (
 from tests import factories as make
 
 UNITS = {ChannelKind.X: 3, ChannelKind.EMAIL: 3, ChannelKind.CHAT: 5, ChannelKind.PHONE: 15}
-# Capacities that 3 and 5 do not fill evenly, so that one unit too many is seen.
-CAPACITIES = (8, 9, 13, 15)
+# Capacities that threes do not fill evenly, so that one unit too many is seen.
+CAPACITIES = (8, 8, 11, 15)
 MOST_OPEN = 14
 HELD = ("offered", "accepted")
 OPEN = ("waiting", "offered", "assigned")
@@ -193,6 +193,18 @@ class Floor(RuleBasedStateMachine):
 
     def held(self, number: int, **where: Any) -> Assignment | None:
         return self.one(number, status="accepted", **where)
+
+    def be_asked(self, number: int, kind: str) -> Assignment | None:
+        """An open offer of this kind of work; where there is none everybody comes in, and somebody writes."""
+        family = self.house.channels[kind].family
+        if offer := self.one(number, status="offered", work_item__family=family):
+            return offer
+        self.away.clear()
+        for agent in range(len(self.house.agents)):
+            self.chooses(agent, "available", "")
+        self.writes(kind, number % 4, number % 3, 5, 1)
+        self.route(True, 0)
+        return self.one(number, status="offered", work_item__family=family)
 
     def rebuild(self) -> None:
         self.conveyor.router = dispatch.Router()
@@ -415,11 +427,12 @@ class Floor(RuleBasedStateMachine):
     )  # fmt: skip
     def answers_an_offer(self, number: int, takes: bool, another: int, after: int) -> None:
         """In time, or when it has run out and no timer has said so yet; or it is another's."""
+        offer = self.one(number, status="offered") or self.be_asked(number, ChannelKind.X)
         if after:
             self.time_passes(after, False)
-        if not (offer := self.one(number, status="offered")):
-            self.route(True, 0)
+        if offer is None:
             return
+        offer.refresh_from_db()
         place = [agent.pk for agent in self.house.agents].index(offer.agent_id)
         by = self.house.agents[(place + another) % len(self.house.agents)].user
         if not takes:
@@ -444,6 +457,7 @@ class Floor(RuleBasedStateMachine):
     @rule(number=which)
     def takes_what_waits(self, number: int) -> None:
         """Mostly what just fits, or just does not."""
+        self.writes(ChannelKind.X, number % 4, number % 3, 5, number)
         waiting = WorkItem.objects.filter(status="waiting").order_by("pk")
         agents = {agent.pk: agent for agent in Agent.objects.filter(pk__in=self.missed)}
         pairs = [
@@ -464,7 +478,12 @@ class Floor(RuleBasedStateMachine):
     )
     def finishes(self, number: int, act: str, another: int) -> None:
         where = {"work_item__family__in": ("voice", "chat")} if act in ("wrap up", "extend") else {}
-        if not (held := self.held(number, **where)):
+        held = self.held(number, **where)
+        if held is None and where and (offer := self.be_asked(number, ChannelKind.CHAT)):
+            assert not refused(assignments.accept, offer.pk, by=offer.agent.user)
+            self.missed[offer.agent_id] = 0
+            held = self.held(number, pk=offer.pk)
+        if held is None:
             return
         item, by = held.work_item, held.agent.user
         if another == 0:

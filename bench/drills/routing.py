@@ -239,7 +239,7 @@ def both_stopped(stack: Stack) -> Iterator[Callable[[], None]]:
     standby = subprocess.Popen(
         [sys.executable, str(ROOT / "manage.py"), "conveyor"],
         cwd=ROOT,
-        env=stack.environ(),
+        env=stack.environ() | {"LOG_LEVEL": "WARNING"},
         stdin=subprocess.DEVNULL,
     )
     time.sleep(3)  # it waits for its turn
