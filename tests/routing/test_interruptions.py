@@ -98,7 +98,7 @@ def test_a_call_that_is_not_taken_gives_the_work_back_at_no_cost_and_interrupts_
     if how == "declined":
         assignments.decline(offer.pk, by=agent.user, reason="busy")
     else:
-        Assignment.objects.filter(pk=offer.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        Assignment.objects.filter(pk=offer.pk).update(expires_at=timezone.now() - timedelta(minutes=5))
         assignments.expire()
     assert second() == 0
     assert of(agent, status="accepted", units=3) == held
