@@ -25,6 +25,9 @@ class Permission(StrEnum):
     TRIAGE = "triage"  # verdicts and corrections
     SUPERVISE = "supervise"  # boards, other people's presence, reassign
     WATCH_BOARDS = "watch_boards"
+    SIMULATE = (
+        "simulate"  # play days through changed rules, staff and volumes; planners have it beside their role
+    )
     READ_DELIVERIES = "read_deliveries"
     REPLAY_DELIVERIES = "replay_deliveries"
     DELIVER = "deliver"
@@ -45,7 +48,7 @@ _AGENT = {
 }  # fmt: skip
 _SUPERVISOR = _AGENT | {
     Permission.SUPERVISE, Permission.WATCH_BOARDS, Permission.READ_DELIVERIES, Permission.REPLAY_DELIVERIES,
-    Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT, Permission.SEE_PRIVACY, Permission.HOLD,
+    Permission.SIMULATE, Permission.PLAY_DEMO, Permission.IMPORT, Permission.EXPORT, Permission.SEE_PRIVACY, Permission.HOLD,
     Permission.UNMASK, Permission.SEE_RESTRICTED,
 }  # fmt: skip
 

@@ -334,6 +334,8 @@ CELERY_BEAT_SCHEDULE = {
     "clocks": {"task": "crm.tasks.clocks", "schedule": 2.0, "options": {"expires": 2}},
     # Lines of the history are sealed, each with the one before it.
     "seal": {"task": "crm.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
+    # Days that wait to be simulated, which a lost task left behind.
+    "simulations": {"task": "routing.tasks.sweep", "schedule": 30.0, "options": {"expires": 30}},
     # The demo's simulated colleagues take their turn; nothing while they are switched off.
     "colleagues": {"task": "reports.tasks.colleagues", "schedule": 2.0, "options": {"expires": 2}},
     # The simulated networks are told where to deliver; nothing without SIMNET_URL.

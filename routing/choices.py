@@ -122,6 +122,14 @@ class QueueOrder(TextChoices):
     OLDEST = "oldest", "Longest waiting first"
 
 
+class SimulationState(TextChoices):
+    """How far a simulation is."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
 class GivesUp(TextChoices):
     """What a step of widening gives up."""
 

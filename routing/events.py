@@ -30,6 +30,13 @@ class AssignmentMoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationAsked(Fact):
+    """A day waits to be played as it was and otherwise."""
+
+    simulation_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceChanged(Fact):
     """What an agent chose or is doing changed."""
 

@@ -17,6 +17,7 @@ from routing.choices import (
     JoiningKind,
     PresenceState,
     Scheduled,
+    SimulationState,
     WorkItemStatus,
     WorkKind,
 )
@@ -28,6 +29,7 @@ from routing.models import (
     PresenceReason,
     Queue,
     ScheduledTime,
+    Simulation,
     Skill,
     WorkItem,
 )
@@ -179,4 +181,15 @@ class OfferFilter(FilterSet):
 
     class Meta:
         model = Assignment
+        fields: list[str] = []
+
+
+class SimulationFilter(FilterSet):
+    """Days that were played, by name and state."""
+
+    search = SearchFilter(field_name="title", lookup_expr="icontains", label="Name.")
+    state = ChoiceFilter(choices=SimulationState.choices)
+
+    class Meta:
+        model = Simulation
         fields: list[str] = []

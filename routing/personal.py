@@ -25,5 +25,6 @@ nobody(
 nobody("routing.QueueStep", "gives_up")
 nobody("routing.RuleChange", "reason", "changes")
 nobody("routing.Scoring", "channels")
+nobody("routing.Simulation", "title", "asked", "state", "error", "result")
 nobody("routing.Assignment", "status", "explanation", "reason", "step")
 nobody("routing.Leader", "name")

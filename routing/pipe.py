@@ -62,11 +62,12 @@ def _texts(value: Any, name: str) -> list[str]:
 class RouterPipe:
     """Keeps the pool between lines and turns the pipe's words into the engine's."""
 
-    def __init__(self) -> None:
+    def __init__(self, pacing: Pacing | None = None) -> None:
+        self.usual = pacing or Pacing()
         self.channels: dict[str, dict[str, Any]] = {}
         self.units = 15
         self.agents: dict[int, dict[str, Any]] = {}
-        self.pool = engine.Pool(pacing=Pacing())
+        self.pool = engine.Pool(pacing=self.usual)
         self.open: dict[int, dict[int, engine.Item]] = {}  # by agent: what he was given and has not finished
         self.waiting: dict[int, engine.Item] = {}
 
@@ -107,7 +108,7 @@ class RouterPipe:
 
     def _pacing(self) -> Pacing:
         """The defaults, with what the channels say about handling times and goals."""
-        usual = Pacing()
+        usual = self.usual
         handling, goals = dict(usual.handling), dict(usual.goals)
         for channel, about in self.channels.items():
             family = self._family(channel)

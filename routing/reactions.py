@@ -1,5 +1,9 @@
 """What the distributor does when the floor says something."""
 
+import logging
+
+from kombu.exceptions import OperationalError
+
 from crm.bus import after, on
 from crm.events import (
     CallMoved,
@@ -11,7 +15,11 @@ from crm.events import (
     TicketSnoozed,
     TicketWoke,
 )
+from routing import tasks
+from routing.events import SimulationAsked
 from routing.services import assignments, calls, parking, work_items
+
+log = logging.getLogger(__name__)
 
 
 @on(InteractionOpened)
@@ -62,3 +70,16 @@ def wake(facts: tuple[TicketWoke, ...]) -> None:
 def answered(facts: tuple[MessageReceived, ...]) -> None:
     """The customer wrote: what was parked comes back. Thanks alone bring nothing back."""
     parking.answered([fact.interaction_id for fact in facts if not fact.courtesy])
+
+
+@after(SimulationAsked)
+def play_them(facts: tuple[SimulationAsked, ...]) -> None:
+    """Hand days to a worker; without a broker they wait for the sweep."""
+    for fact in facts:
+        try:
+            tasks.simulate.delay(fact.simulation_id)
+        except (OperationalError, OSError) as error:
+            log.warning(
+                "not handed to a worker", extra={"simulation": fact.simulation_id, "error": str(error)}
+            )
+            return

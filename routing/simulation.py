@@ -12,11 +12,12 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 UNITS = 15  # of an agent: a call takes all, a chat a third, other work a fifth
 SWITCHING = 0.15  # n items at once slow each by 1 / (1 + SWITCHING * (n - 1))
 VIPS = 0.06
@@ -24,6 +25,10 @@ VIP_WEIGHT = 3.0
 VIP_GOAL = 0.9
 LANGUAGES = {"en": 0.6, "es": 0.25, "fr": 0.15}
 TECHNICAL = 0.25
+TOLD_EVERY = 2_000
+HIGHEST_MEDIAN = (
+    0.5  # of its target: a setting under which social waits longer at the median does not count as won
+)
 SPEAKS = (("en", "es"), ("es", "fr"), ("fr", "en"), ("en",), ("en", "es"), ("en", "fr"))  # a chain
 
 
@@ -71,6 +76,11 @@ class Arrival:
     weight: float = 1.0
     patience: float | None = None
 
+    @property
+    def kind(self) -> Hashable:
+        """What an agent must have for it: arrivals of one kind fit the same agents."""
+        return (self.channel, self.lang, self.tech)
+
     def told(self) -> dict[str, Any]:
         """What a policy hears of it."""
         return {
@@ -89,6 +99,17 @@ class Agent:
     tech: bool = False
     start: float = 0.0
     end: float = 12 * HOUR
+    capacity: int = UNITS
+    more: tuple[tuple[float, float], ...] = ()  # further stretches of work, after the first
+
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """When he is there: from and to."""
+        return ((self.start, self.end), *self.more)
+
+    def takes(self, one: Arrival) -> int:
+        """The units of his that it takes: a call takes all of them."""
+        return self.capacity if one.channel == "voice" else one.units
 
     def can(self, one: Arrival) -> bool:
         """Whether he has channel, language and skill for it."""
@@ -103,6 +124,7 @@ class Day:
     agents: list[Agent]
     channels: Mapping[str, Channel] = field(default_factory=lambda: CHANNELS)
     closes: float = 12 * HOUR
+    opens: float = 8 * HOUR  # the time of day, in seconds since midnight, at which its clock begins
 
 
 # --- a synthetic day ---------------------------------------------------------------------------------------
@@ -312,7 +334,7 @@ class _Desk:
     def __init__(self, about: Agent) -> None:
         self.about = about
         self.can = 0
-        self.free = UNITS
+        self.free = about.capacity
         self.on = False
         self.since = about.start
         self.items: dict[int, float] = {}  # seconds of work left
@@ -341,14 +363,17 @@ class _Desk:
         return passed
 
 
-def play(day: Day, policy: Policy) -> Played:
-    """Play the day to the last event. An assignment that breaks a rule is refused and counted; the item waits on."""
-    return _Play(day, policy).run()
+def play(day: Day, policy: Policy, told: Callable[[float], None] | None = None) -> Played:
+    """Play the day to the last event. An assignment that breaks a rule is refused and counted; the item waits on.
+
+    Every `TOLD_EVERY` events `told` hears the share of the day that is over.
+    """
+    return _Play(day, policy, told).run()
 
 
 class _Play:
-    def __init__(self, day: Day, policy: Policy) -> None:
-        self.day, self.policy = day, policy
+    def __init__(self, day: Day, policy: Policy, told: Callable[[float], None] | None) -> None:
+        self.day, self.policy, self.told = day, policy, told
         self.played = Played()
         self.items = {one.id: one for one in day.arrivals}
         self.desks = {agent.id: _Desk(agent) for agent in day.agents}
@@ -356,13 +381,17 @@ class _Play:
         self.pushed = 0
         self.now = 0.0
         # Kinds of work as bits, so that "idle beside suitable work" is one comparison.
-        self.kinds: dict[tuple[str, str, bool], int] = {}
+        self.kinds: dict[Hashable, int] = {}
         self.waiting_by_kind: dict[int, int] = {}
         self.kinds_waiting = 0
 
     def run(self) -> Played:
         self._set_up()
+        happened = 0
         while self.events:
+            happened += 1
+            if self.told is not None and happened % TOLD_EVERY == 0:
+                self.told(min(1.0, self.now / self.day.closes))
             now, _, _, what, about = heapq.heappop(self.events)
             self._count_idle(now)
             self.now = now
@@ -371,7 +400,9 @@ class _Play:
 
     def _set_up(self) -> None:
         for one in self.day.arrivals:
-            kind = self.kinds.setdefault((one.channel, one.lang, one.tech), 1 << len(self.kinds))
+            if one.kind in self.kinds:
+                continue
+            kind = self.kinds[one.kind] = 1 << len(self.kinds)
             for desk in self.desks.values():
                 if desk.about.can(one):
                     desk.can |= kind
@@ -384,8 +415,9 @@ class _Play:
             }
         )
         for agent in self.day.agents:
-            self._push(agent.start, 0, "comes", agent.id)
-            self._push(agent.end, 2, "goes", agent.id)
+            for start, end in agent.stretches:
+                self._push(start, 0, "comes", agent.id)
+                self._push(end, 2, "goes", agent.id)
         for one in self.day.arrivals:
             self._push(one.at, 1, "arrives", one)
 
@@ -433,7 +465,7 @@ class _Play:
             return
         self.played.busy += desk.work_until(self.now)
         del desk.items[item]
-        desk.free += self.items[item].units
+        desk.free += desk.about.takes(self.items[item])
         if not desk.items:
             desk.since = self.now
         self._plan(desk)
@@ -444,7 +476,7 @@ class _Play:
 
     def _wait(self, one: Arrival, sign: int) -> None:
         (self.played.waiting.add if sign > 0 else self.played.waiting.discard)(one.id)
-        kind = self.kinds[one.channel, one.lang, one.tech]
+        kind = self.kinds[one.kind]
         self.waiting_by_kind[kind] = self.waiting_by_kind.get(kind, 0) + sign
         self.kinds_waiting = (
             (self.kinds_waiting | kind) if self.waiting_by_kind[kind] else self.kinds_waiting & ~kind
@@ -469,11 +501,11 @@ class _Play:
         self.played.answered[item] = (self.now, agent)
         self.played.busy += desk.work_until(self.now)
         desk.items[item] = one.work
-        desk.free -= one.units
+        desk.free -= desk.about.takes(one)
         self._plan(desk)
 
     def _fits(self, one: Arrival, desk: _Desk) -> bool:
-        return desk.on and desk.free >= one.units and desk.about.can(one)
+        return desk.on and desk.free >= desk.about.takes(one) and bool(desk.can & self.kinds[one.kind])
 
     def _plan(self, desk: _Desk) -> None:
         """When he will have finished the first of what he has in hand, if nothing comes between."""
@@ -506,6 +538,10 @@ class Figures:
     items: int
     ms_per_decision: float
     slowest_ms: float
+    # Whether the median first answer of social stays within half its target: else it is no gain (`practice.md` 3.3).
+    counts: bool
+    # By half-hour of the day at which it came: [items, share kept, mean wait of what was answered in seconds].
+    profile: list[list[float]]
 
 
 def figures(day: Day, played: Played) -> Figures:
@@ -522,7 +558,13 @@ def figures(day: Day, played: Played) -> Figures:
         groups, goals = {**groups, "vip": vips}, {**goals, "vip": VIP_GOAL}
     levels = {name: _share(kept[one.id] for one in group) for name, group in groups.items()}
     waits = {name: _waits(played, group) for name, group in groups.items()}
-    shift = sum(min(agent.end, day.closes) - agent.start for agent in day.agents)
+    shift = sum(
+        min(end, day.closes) - start
+        for agent in day.agents
+        for start, end in agent.stretches
+        if start < day.closes
+    )
+    medians = {name: _quantile(found, 0.5) for name, found in waits.items()}
     return Figures(
         score=_weighted(counted, kept),
         attainment=statistics.fmean(min(1.0, levels[name] / goals[name]) for name in levels)
@@ -533,7 +575,7 @@ def figures(day: Day, played: Played) -> Figures:
             lang: _weighted([one for one in counted if one.lang == lang], kept)
             for lang in sorted({one.lang for one in counted})
         },
-        median_wait={name: _quantile(found, 0.5) for name, found in waits.items()},
+        median_wait=medians,
         p90_wait={name: _quantile(found, 0.9) for name, found in waits.items()},
         abandoned={
             name: _share(one.id in played.abandoned for one in group) for name, group in groups.items()
@@ -546,7 +588,29 @@ def figures(day: Day, played: Played) -> Figures:
         items=len(day.arrivals),
         ms_per_decision=played.seconds * 1000 / max(1, played.decisions),
         slowest_ms=played.slowest * 1000,
+        counts="social" not in day.channels
+        or medians.get("social", 0.0) <= HIGHEST_MEDIAN * day.channels["social"].target,
+        profile=_profile(day, played, counted, kept),
     )
+
+
+def _profile(day: Day, played: Played, counted: list[Arrival], kept: Mapping[int, bool]) -> list[list[float]]:
+    """By half-hour of the day: how many came, the share kept, the mean wait of what was answered."""
+    came: dict[int, list[Arrival]] = {}
+    for one in counted:
+        came.setdefault(int((day.opens + one.at) % DAY // HALF_HOUR), []).append(one)
+    found = []
+    for place in range(round(DAY / HALF_HOUR)):
+        group = came.get(place, [])
+        waits = _waits(played, group)
+        found.append(
+            [
+                float(len(group)),
+                round(_share(kept[one.id] for one in group), 4) if group else 1.0,
+                round(statistics.fmean(waits), 1) if waits else 0.0,
+            ]
+        )
+    return found
 
 
 def gap_closed(score: float, longest_waiting: float, best_known: float) -> float:

@@ -6,6 +6,7 @@ from routing.views.desk import Desk
 from routing.views.handover import Handover
 from routing.views.queues import QueueDetail, QueueEditor, QueueList, Take
 from routing.views.scoring import Weights
+from routing.views.simulator import SimulationDetail, SimulationList
 
 urlpatterns = [
     path("desk/", Desk.as_view(), name="desk"),
@@ -13,6 +14,8 @@ urlpatterns = [
     path("queues/", QueueList.as_view(), name="queues"),
     path("queues/new/", QueueEditor.as_view(), name="queue-new"),
     path("scoring/", Weights.as_view(), name="scoring"),
+    path("simulator/", SimulationList.as_view(), name="simulations"),
+    path("simulator/<int:pk>/", SimulationDetail.as_view(), name="simulation"),
     path("queues/<slug:slug>/take/", Take.as_view(), name="queue-take"),
     path("queues/<slug:slug>/", QueueDetail.as_view(), name="queue"),
 ]

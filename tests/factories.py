@@ -33,7 +33,8 @@ from crm.models import (
     Ticket,
     User,
 )
-from routing.models import Agent, AgentSkill, Assignment, Queue, Skill, WorkItem
+from routing.models import Agent, AgentSkill, Assignment, Queue, Simulation, Skill, WorkItem
+from routing.services import simulations
 from socialcare.models import Mention
 
 PASSWORD = "correct horse battery staple"
@@ -306,6 +307,20 @@ def make_macro(**fields: Any) -> Macro:
     macro = Macro.objects.create(**{"slug": f"macro-{n}", "name": f"Macro {n}", "version": 1, **fields})
     MacroVersion.objects.create(macro=macro, number=1, **words)
     return macro
+
+
+def make_simulation(**fields: Any) -> Simulation:
+    """A small made-up day that was played with one agent fewer."""
+    asked = simulations.checked({"day": {"kind": "synthetic", "size": 0.05}, "change": {"agents": -1}}, None)
+    given = {"title": "One agent fewer", "asked": asked, "by": make_user(Role.SUPERVISOR)} | fields
+    made = Simulation.objects.create(**given)
+    if "state" not in fields:
+        result = simulations.compare(asked).told()
+        Simulation.objects.filter(pk=made.pk).update(
+            state="done", progress=100, result=result, done_at=timezone.now()
+        )
+        made.refresh_from_db()
+    return made
 
 
 def make_codes() -> tuple[Code, Code]:

@@ -13,8 +13,8 @@ from bench.drills.log import Log
 from bench.scene import Scene, build
 from bench.stack import BenchError, running
 
-DRILLS = ("races", "routing", "resume", "kills", "erasures", "tickets", "states")
-NO_HOUSE = ("states",)
+DRILLS = ("races", "routing", "resume", "kills", "erasures", "tickets", "states", "days")
+NO_HOUSE = ("states", "days")
 SMALL = {"items": 400, "kills": 1, "rounds": 2, "seconds": 2.0, "people": 20, "races": 60, "steps": 0}
 FULL = {
     "items": 10_000,

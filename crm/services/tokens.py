@@ -17,7 +17,7 @@ from crm.services import activities
 NOUNS = (
     "customers", "identities", "interactions", "messages", "tickets", "mentions", "channels", "deliveries", "queues",
     "skills", "agents", "work-items", "offers", "assignments", "macros", "codes", "teams", "users", "boards", "companies", "tags",
-    "custom-fields", "views", "notices", "bulks", "imports", "exports", "rights",
+    "custom-fields", "views", "notices", "bulks", "imports", "exports", "simulations", "rights",
 )  # fmt: skip
 SCOPES = frozenset([f"{noun}:{act}" for noun in NOUNS for act in ("read", "write")]) | {"events:read", "desk"}
 TOUCH_SECONDS = 60

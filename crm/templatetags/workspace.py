@@ -57,6 +57,7 @@ PLACES = (
     ("/queues/", "Queues", "list", "q", EVERYBODY - {Role.MARKETING}),
     ("/boards/floor/", "Board", "layout-dashboard", "b", OVERSEERS),
     ("/channels/", "Channels", "ear", "h", OVERSEERS),
+    ("/simulator/", "Simulator", "play", "s", OVERSEERS - {Role.AUDITOR}),
     ("/deliveries/", "Quarantine", "shield-alert", "u", OVERSEERS),
     ("/privacy/", "Privacy", "shield-check", "y", OVERSEERS),
     ("/people/", "People and rights", "lock", "p", frozenset({Role.ADMINISTRATOR})),
@@ -68,6 +69,7 @@ _OPENED_BY = {
     "/channels/": Permission.READ_DELIVERIES,
     "/deliveries/": Permission.READ_DELIVERIES,
     "/privacy/": Permission.SEE_PRIVACY,
+    "/simulator/": Permission.SIMULATE,
     "/people/": Permission.CONFIGURE,
     "/admin/": Permission.CONFIGURE,
 }
@@ -335,6 +337,30 @@ def happened(line: Any) -> str:
     if line.verb.startswith("ticket.") and isinstance(data.get("other"), int):
         said.append(f"#{1000 + data['other']}")
     return ": ".join(said)
+
+
+@register.filter
+def figure(value: float | None, form: str) -> str:
+    """A figure as its kind is written: `share` in per cent, `time` from seconds, `seconds`, `minutes`, `times`, `count`."""
+    if value is None:
+        return "–"
+    if form == "share":
+        return f"{value * 100:.1f} %"
+    if form == "time":
+        return (
+            f"{value:.0f} s"
+            if value < 120
+            else f"{value / 60:.0f} min"
+            if value < 7200
+            else f"{value / 3600:.1f} h"
+        )
+    if form == "times":
+        return f"{value:.2f}"
+    return (
+        f"{value:,.0f} {form[0] if form == 'seconds' else 'min'}"
+        if form in ("seconds", "minutes")
+        else f"{value:,.0f}"
+    )
 
 
 @register.filter

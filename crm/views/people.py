@@ -26,6 +26,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[Permission, str], ...]], ...] = (
     )),
     ("Leading", (
         (Permission.SUPERVISE, "Other people's work and presence"), (Permission.WATCH_BOARDS, "Watch boards"),
+        (Permission.SIMULATE, "Simulate days: planners"),
         (Permission.READ_DELIVERIES, "Read raw deliveries"), (Permission.REPLAY_DELIVERIES, "Replay deliveries"),
     )),
     ("Privacy", (

@@ -25,6 +25,7 @@ from routing.models import (
     PresenceReason,
     Queue,
     ScheduledTime,
+    Simulation,
     Skill,
     WorkItem,
 )
@@ -526,3 +527,32 @@ class TransferInput(serializers.Serializer):
         slug_field="code", queryset=Skill.objects.all(), required=False, allow_null=True, default=None
     )
     note = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+
+
+class SimulationSerializer(serializers.ModelSerializer):
+    """A day played as it was and otherwise; `result` is there when it is done (only where one is shown alone)."""
+
+    asked = serializers.DictField(read_only=True, help_text="The day and what was changed.")
+    result = serializers.SerializerMethodField(
+        help_text="`before`, `after`, and `really` (of a recorded day): levels, languages, median_wait, p90_wait (seconds), "
+        "abandoned, social_bias, occupancy, idle_beside_work (agent minutes), carried, `counts` (false: the median first answer "
+        "of social is above half its target), `profile` (by half-hour: items, share in time, mean wait). Null in lists.",
+    )
+
+    class Meta:
+        model = Simulation
+        fields = ["id", "title", "asked", "state", "progress", "error", "result", "by", "at", "done_at"]
+
+    @extend_schema_field(serializers.DictField(allow_null=True))
+    def get_result(self, simulation: Simulation) -> dict | None:
+        return None if "result" in simulation.get_deferred_fields() else simulation.result
+
+
+class SimulationInput(serializers.Serializer):
+    """What shall be played: `day` `{"kind": "recorded", "days": 7}` or `{"kind": "synthetic", "scenario", "centre", "seed"}`;
+    `change`: `agents` (more or fewer), `out` (ids), `shift` and `shifts` by agent (minutes later), `volume` and `targets` by
+    channel, `pacing`, `weights`, `queue` `{"slug", "rules"}`."""
+
+    title = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    day = serializers.DictField(required=False)
+    change = serializers.DictField(required=False)

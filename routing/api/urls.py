@@ -16,6 +16,7 @@ router.register("scheduled-times", viewsets.ScheduledTimeViewSet, "api-scheduled
 router.register("work-items", viewsets.WorkItemViewSet, "api-work-item")
 router.register("offers", viewsets.OfferViewSet, "api-offer")
 router.register("assignments", viewsets.AssignmentViewSet, "api-assignment")
+router.register("simulations", viewsets.SimulationViewSet, "api-simulation")
 
 urlpatterns = [
     path("desk/", viewsets.DeskView.as_view(), name="api-desk"),

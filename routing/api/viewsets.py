@@ -34,6 +34,7 @@ from routing.models import (
     PresenceReason,
     Queue,
     ScheduledTime,
+    Simulation,
     Skill,
     WorkItem,
 )
@@ -54,6 +55,7 @@ from routing.services import (
     queues,
     scoring,
     shifts,
+    simulations,
     skills,
     wrap_ups,
 )
@@ -693,3 +695,25 @@ class WorkItemViewSet(ScopedViewSet):
     def explanation(self, request: Request, pk: str) -> Response:
         """Each offer made of it: candidates, scores by named part, step, why not the others."""
         return Response(explanations.of(self.find().pk))
+
+
+class SimulationViewSet(ScopedViewSet):
+    """Days through the live engine, as they were and otherwise."""
+
+    noun = "simulations"
+    queryset = Simulation.objects.all()
+    serializer_class = serializers.SimulationSerializer
+    filterset_class = filters.SimulationFilter
+    ordering_fields = ("id",)
+
+    def scoped(self) -> QuerySet:
+        """Lists leave the figures out: they are long."""
+        seen = super().scoped()
+        return seen.defer("result") if self.action == "list" else seen
+
+    @extend_schema(request=serializers.SimulationInput, responses={201: serializers.SimulationSerializer})
+    def create(self, request: Request) -> Response:
+        """Ask for a comparison; `state` and `progress` say how far it is."""
+        require(request.user, Permission.SIMULATE)
+        made = simulations.ask(self.read_body(serializers.SimulationInput), by=request.user)
+        return self.shown(self.after(made), status=201)

@@ -6,6 +6,7 @@ from routing.models.hands import Hand
 from routing.models.joinings import Joining
 from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.scoring import Scoring
+from routing.models.simulations import Simulation
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RuleChange",
     "ScheduledTime",
     "Scoring",
+    "Simulation",
     "Skill",
     "WorkItem",
 ]

@@ -125,7 +125,7 @@ class Router:
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
         self.scale = scoring.scale()
-        self.pool = engine.Pool(self.scale.weights, pacing=_pacing())
+        self.pool = engine.Pool(self.scale.weights, pacing=pacing())
         rows.run("DELETE FROM routing_change")
         self.rings, self.unasked, self.calls = {}, set(), set()
         self._add(rows.run(_ITEMS + _PUSHED))
@@ -196,7 +196,7 @@ class Router:
         return len(made)
 
 
-def _pacing() -> Pacing:
+def pacing() -> Pacing:
     """The defaults, with the handling times of the last work done where there was enough of it."""
     usual = Pacing()
     measured = {family: seconds for family, seconds, _ in rows.run(_HANDLING, (ENOUGH_HANDLED,))}

@@ -13,9 +13,9 @@ from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import Channel, Team, User
 from crm.views.base import Act, Page
 from routing.choices import GivesUp, QueueMode, QueueOrder
-from routing.models import Queue, Skill, WorkItem
+from routing.models import Queue, Simulation, Skill, WorkItem
 from routing.models.queues import default_targets
-from routing.services import orphans, previews, pulls, queues, waiting, work_items
+from routing.services import orphans, previews, pulls, queues, simulations, waiting, work_items
 
 SPARE_STEPS = 2
 CHANGES = 50  # that are shown
@@ -66,6 +66,8 @@ class QueueDetail(Page):
                 tried = previews.of_queue(queue, given, by=request.user)
                 context = self.context(request, **kwargs) | {"preview": tried, "tried": True}
                 return render(request, self.template, _typed(context, given, request))
+            if request.POST.get("act") == "replay":
+                return redirect("simulation", pk=_replayed(queue, given, request.user).pk)
             queues.configure(queue, given, by=request.user)
         except (InvalidInput, Conflict) as error:
             return _again(request, self.template, self.context(request, **kwargs), given, error)
@@ -113,6 +115,12 @@ class Take(Act):
         return redirect("interaction", pk=contact) if contact else redirect("desk")
 
 
+def _replayed(queue: Queue, given: dict[str, Any], user: User) -> Simulation:
+    """Last week under the rules that the form holds, as far as they decide about work that waits."""
+    rules = {name: value for name, value in given.items() if name in simulations.RULES}
+    return simulations.ask({"change": {"queue": {"slug": queue.slug, "rules": rules}}}, by=user)
+
+
 def _found(user: User, slug: str) -> Queue:
     known: QuerySet = outside_closed(Queue.objects.select_related("team"), user, "team")
     return find(known, slug=slug)
@@ -121,6 +129,7 @@ def _found(user: User, slug: str) -> Queue:
 def _choices(user: User, queue: Queue | None) -> dict[str, Any]:
     return {
         "can_configure": may(user, Permission.CONFIGURE),
+        "can_simulate": may(user, Permission.SIMULATE),
         "families": [
             (family.value, str(family.label), work_items.offer_seconds(family)) for family in Family
         ],

@@ -87,6 +87,7 @@ def _shared() -> dict[str, object]:
         ).pk,
         "list": "tickets",
         "nothing": "nothing",
+        "simulation": make.make_simulation().pk,
         "channel": channel.pk,
         "place": 0,
         "delivery": make.make_delivery(channel, state=DeliveryState.QUARANTINED, error="no author").pk,

@@ -38,14 +38,14 @@ PAGES = {
                    "/tickets/", "/mentions/?columns=network,author,text,verdict,followers,posted_at",
                    "/customers/?ordering=-last_contact", "/companies/1/restricted/", "{ticket}", "{interaction}", "/queues/",
                    "/deliveries/", "/imports/", "/exports/", "/search/?q=router", "/macros/",
-                   "/macros/new/", "/notices/", "/bulks/", "/privacy/", "/merging/", "/channels/"],
+                   "/macros/new/", "/notices/", "/bulks/", "/privacy/", "/merging/", "/channels/", "/simulator/"],
     "marketing": ["/mentions/", "/customers/", "{customer}", "/tickets/"],
     "auditor": ["/tickets/", "{ticket}", "{interaction}", "/customers/", "/queues/", "/boards/floor/", "/deliveries/",
                 "/exports/", "/privacy/"],
     "admin": ["/channels/", "/channels/mailbox/",
               "/boards/floor/", "/privacy/", "/merging/", "/people/", "/rights/", "/rights/new/", "/deliveries/", "/imports/",
               "/exports/", "/companies/", "/admin/", "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/",
-              "/scoring/", "/accounts/reauthenticate/", "/admin/routing/agent/add/", "/admin/routing/queue/"],
+              "/scoring/", "/simulator/", "/accounts/reauthenticate/", "/admin/routing/agent/add/", "/admin/routing/queue/"],
 }  # fmt: skip
 
 

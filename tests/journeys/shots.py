@@ -268,6 +268,7 @@ def take_house(browser: Browser, album: Album, base: str) -> None:
         ("queue", "/queues/billing/"),
         ("queue-new", "/queues/new/"),
         ("scoring", "/scoring/"),
+        ("simulator", "/simulator/"),
         ("merging", "/merging/"),
     ):
         page.goto(f"{base}{path}")

@@ -1,4 +1,4 @@
-"""A centre's day through the live routing engine and the references, side by side; no database."""
+"""A centre's day through the live routing engine and the references, side by side; without a database unless --own asks."""
 
 import dataclasses
 import json
@@ -10,8 +10,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from crm.errors import DomainError
 from routing.pipe import RouterPipe
 from routing.policies import REFERENCES
+from routing.services import simulations
 from routing.simulation import (
     CENTRES,
     SCENARIOS,
@@ -50,6 +52,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--record", help="a file of arrivals (JSON lines, or CSV with a heading), - is stdin"
         )
+        parser.add_argument(
+            "--own",
+            type=int,
+            metavar="DAYS",
+            help="the house's own last days, from its database, as they were and otherwise",
+        )
+        parser.add_argument(
+            "--change",
+            metavar="JSON",
+            help='what is otherwise, as on the page: {"agents": -1, "volume": {"voice": 1.2}}; plays the engine on both days',
+        )
         parser.add_argument("--json", action="store_true", help="Print all figures as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,6 +70,9 @@ class Command(BaseCommand):
         seeds = options["seed"] or [1]
         if options["size"] <= 0:
             raise CommandError("--size is more than nothing")
+        if options["own"] is not None or options["change"]:
+            self.compare(seeds, options)
+            return
         found: dict[str, dict[str, list[Figures]]] = {}
         for scenario in ["recorded"] if options["record"] else options["scenario"] or SCENARIOS:
             for seed in seeds:
@@ -68,6 +84,40 @@ class Command(BaseCommand):
                 self.table(scenario, found[scenario])
         if options["json"]:
             self.stdout.write(json.dumps(self.body(found, seeds), indent=1))
+
+    def compare(self, seeds: list[int], options: dict[str, Any]) -> None:
+        """The same comparison that the page makes."""
+        scenarios = [""] if options["own"] is not None else options["scenario"] or SCENARIOS
+        for scenario in scenarios:
+            for seed in [0] if options["own"] is not None else seeds:
+                try:
+                    asked = simulations.checked(self.asked(scenario, seed, options), None)
+                    found = simulations.compare(asked)
+                except (DomainError, ValueError) as error:
+                    said = getattr(error, "extra", {}).get("errors", {})
+                    raise CommandError(
+                        "; ".join([str(error), *(f"{name} {text}" for name, text in said.items())])
+                    ) from error
+                if options["json"]:
+                    self.stdout.write(json.dumps({"asked": asked, **found.told()}))
+                    continue
+                self.stdout.write(f"\n{simulations.words(asked)}")
+                both = {"as it was": [found.before], "otherwise": [found.after]}
+                self.tables(both, {name: None for name in both})
+
+    def asked(self, scenario: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
+        """The question in the words of the service."""
+        try:
+            change = json.loads(options["change"] or "{}")
+        except (ValueError, RecursionError) as error:
+            raise CommandError(f"--change is no JSON: {error}") from error
+        if options["own"] is not None:
+            return {"day": {"kind": "recorded", "days": options["own"]}, "change": change}
+        made = {"kind": "synthetic", "scenario": scenario, "seed": seed}
+        return {
+            "day": made | {"centre": options["centre"], "size": min(1.0, options["size"])},
+            "change": change,
+        }
 
     def day(self, scenario: str, seed: int, options: dict[str, Any]) -> Day:
         """The day asked for."""
@@ -97,12 +147,21 @@ class Command(BaseCommand):
         days = next(iter(by_policy.values()))
         items = statistics.fmean(one.items for one in days)
         self.stdout.write(f"\n{scenario}, {len(days)} day(s) of {items:,.0f} items")
-        rows = [line(name, mean(found), gap(by_policy, name)) for name, found in by_policy.items()]
+        self.tables(by_policy, {name: gap(by_policy, name) for name in by_policy})
+
+    def tables(self, by_policy: dict[str, list[Figures]], gaps: dict[str, float | None]) -> None:
+        """What was kept, how long it took, and whose setting does not count."""
+        rows = [line(name, mean(found), gaps[name]) for name, found in by_policy.items()]
         self.stdout.write(aligned([list(HEADINGS), *rows]))
-        channels = list(days[0].median_wait)
+        channels = list(next(iter(by_policy.values()))[0].median_wait)
         self.stdout.write("age at the first answer, median / 90th percentile in seconds")
         waits = [waiting(name, mean(found), channels) for name, found in by_policy.items()]
         self.stdout.write(aligned([["policy", *channels, "calls lost"], *waits]))
+        for name, found in by_policy.items():
+            if not all(one.counts for one in found):
+                self.stdout.write(
+                    f"{name} does not count as won: the median first answer of social is above half its target"
+                )
 
 
 def mean(days: list[Figures]) -> dict[str, Any]:
@@ -110,6 +169,8 @@ def mean(days: list[Figures]) -> dict[str, Any]:
     every = [dataclasses.asdict(one) for one in days]
     found: dict[str, Any] = {}
     for name, value in every[0].items():
+        if isinstance(value, list):
+            continue
         if isinstance(value, dict):
             found[name] = {key: statistics.fmean(one[name].get(key, 0.0) for one in every) for key in value}
         else:
