@@ -26,20 +26,23 @@ class Pacing:
     """What a centre may set; families of channels that are not named are never held."""
 
     # The share of the promise after which the work should have begun, and the share after which it is held no longer.
-    begin: Mapping[str, float] = field(default_factory=lambda: {"message": 0.6, "social": 0.6, "mail": 0.5})
+    begin: Mapping[str, float] = field(default_factory=lambda: {"message": 0.6, "social": 0.6, "mail": 0.7})
     longest: Mapping[str, float] = field(default_factory=lambda: {"message": 0.5, "social": 0.5, "mail": 0.8})
     hold_seconds: Mapping[str, float] = field(
         default_factory=dict
     )  # longest hold by queue, instead of the share
     urgent_from: float = 0.9  # safety: what is known to be this urgent is never held
-    calls: float = 2.5  # standard deviations of the calls in progress that are kept free
+    calls: float = 2.8  # standard deviations of the calls in progress that are kept free
     most: float = 0.5  # of those who take calls, so many are kept free at most
     fewest: int = 1  # while calls come, so many are kept free at least
     window: float = 1200.0  # s of calls that are remembered
     start: float = 0.3  # agents that must be missing before another one begins deferred work
     steep: float = 6.0  # the power with which an item's rush grows towards the end of its promise
     early: float = 0.02  # the rush of deferred work that has only just come; that of a call or chat is one
-    push: float = 6.0  # how strongly a channel is pushed that falls behind its goal
+    # The rush of a call or chat whose promise is over: one of another kind whose promise can still be kept goes first, until
+    # the older one starves. Among those of one kind the older goes first all the same.
+    late: float = 0.6
+    push: float = 8.0  # how strongly a channel is pushed that falls behind its goal
     margin: float = 0.03  # by which a goal should be surpassed
     memory: float = 0.01  # weight of the last answer in a channel's level
     switching: float = 0.15  # each further item at once slows an agent by so much
@@ -59,7 +62,14 @@ class Pacing:
     packed: frozenset[str] = frozenset({"chat", "message", "social", "mail"})
 
     def __post_init__(self) -> None:
-        for share in (*self.begin.values(), *self.longest.values(), self.most, self.margin, self.memory):
+        for share in (
+            *self.begin.values(),
+            *self.longest.values(),
+            self.most,
+            self.margin,
+            self.memory,
+            self.late,
+        ):
             if not 0 <= share <= 1:
                 raise ValueError("a share is between nought and one")
         if not all(seconds > 0 for seconds in self.handling.values()):
@@ -173,8 +183,8 @@ class Senses:
 
 
 def rush(pacing: Pacing, family: str, waited: float, promise: float) -> float:
-    """How pressing an item is, from nearly nothing to one at the end of its promise and after it."""
+    """How pressing an item is: of deferred work, from nearly nothing to one at the end of its promise and after it."""
     if family in pacing.live:
-        return 1.0
+        return 1.0 if waited <= promise else pacing.late
     share = waited / promise
     return 1.0 if share >= 1.0 else pacing.early + (1.0 - pacing.early) * max(0.0, share) ** pacing.steep
