@@ -617,9 +617,23 @@ class PauseReasonAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     search_fields = ("name",)
 
 
+class CustomFieldForm(forms.ModelForm):
+    """Choices are a list of words: anything else would break every list that shows the field."""
+
+    def clean_choices(self) -> list[str]:
+        given = self.cleaned_data["choices"]
+        if not isinstance(given, list) or not all(
+            isinstance(one, str) and 0 < len(one) <= 100 for one in given
+        ):
+            raise forms.ValidationError('A list of words, such as ["gold", "silver"].')
+        return given
+
+
 @admin.register(CustomField)
 class CustomFieldAdmin(NeverDeleted, Configuration, admin.ModelAdmin):
     """Fields of our own. A restricted one lies apart and encrypted, and is shown once the person is verified."""
+
+    form = CustomFieldForm
 
     list_display = ("label", "noun", "kind", "restricted", "retired", "place")
     list_filter = ("noun", "kind", "restricted", "retired")

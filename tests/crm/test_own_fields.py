@@ -145,3 +145,18 @@ def test_a_page_says_them_by_their_labels_in_words(client, boss, noun):
         "Likes": "rum, tea",
     }
     assert wanted.items() <= shown.items() and "https://a.example" not in page
+
+
+@pytest.mark.parametrize("choices", ["7", "99999999999999999999999", '{"a": 1}', "[1]", '[""]', '"gold"'])
+def test_choices_that_are_no_list_of_words_are_refused_in_the_administration(client, boss, choices):
+    kept = CustomField.objects.create(
+        noun="customer", slug="grade", label="Grade", kind="choice", choices=["gold"]
+    )
+    path = f"/admin/crm/customfield/{kept.pk}/change/"
+    page = client.post(path, {"label": "Grade", "choices": choices, "place": "1"})
+    assert page.status_code == 200 and "A list of words" in page.content.decode()
+    assert (
+        client.post(path, {"label": "Grade", "choices": '["gold", "tin"]', "place": "1"}).status_code == 302
+    )
+    kept.refresh_from_db()
+    assert kept.choices == ["gold", "tin"]
