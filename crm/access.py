@@ -131,6 +131,24 @@ def require_somewhere(user: Any, permission: Permission) -> None:
         raise NotAllowed("Your role does not include this.")
 
 
+def leads(user: Any, team_id: int) -> bool:
+    """Whether a user keeps the rules of what belongs to this team: who configures the house, and who supervises that team.
+
+    It is the team's lead by his role when it is his own, or because the right was given to him there; to supervise
+    everywhere is not to lead every team.
+    """
+    if may(user, Permission.CONFIGURE):
+        return True
+    own = by_role(user, Permission.SUPERVISE) and user.team_id == team_id
+    return _stands(user) and (own or team_id in teams_given(user, Permission.SUPERVISE))
+
+
+def require_lead(user: Any, team_id: int) -> None:
+    """Refuse with NotAllowed unless the user leads this team."""
+    if not leads(user, team_id):
+        raise NotAllowed("Rules are kept by administrators, and by the lead of the team.")
+
+
 class _Thing:
     """What decides about a row: its team, its brand, who holds it, and whether all the world can read it."""
 

@@ -25,6 +25,7 @@ from routing.services import (
     assignments,
     calls,
     dispatch,
+    fairness,
     interruptions,
     joinings,
     overflows,
@@ -32,6 +33,7 @@ from routing.services import (
     plans,
     presence,
     returns,
+    standing,
     work_items,
     wrap_ups,
 )
@@ -46,6 +48,7 @@ STOPPED_SECONDS = 1.5  # after which a stopped process beside us is ended, so th
 AGAIN_SECONDS = 0.3
 PENDING_EVERY = 5  # s
 KNOWN_SECONDS = 1  # after which a changed queue or channel is seen
+COUNTED_SECONDS = 60  # after which what was counted of choices between channels is kept
 
 
 class Conveyor:
@@ -60,6 +63,7 @@ class Conveyor:
         self._bell: redis.client.PubSub | None = None
         self._next_second = 0.0
         self._next_expiry = 0.0
+        self._next_counts = 0.0
         self._due_for_round = True
         self._unnumbered = True
         self._until_pending = 0
@@ -80,6 +84,7 @@ class Conveyor:
             if not self.step():
                 self.listen(self.patience())
         self.ahead.give_back()
+        fairness.keep(self.router.meter)
 
     def lead(self) -> bool:
         """Become the leader, ending a leader whose heart stopped; False when told to stop meanwhile."""
@@ -189,8 +194,18 @@ class Conveyor:
             assignments.give_unasked()
             overflows.move(self.router.pool.seats)
             interruptions.make(self.router.calls, list(self.router.pool.seats))
+            self._keep_counts()
+            standing.tell(self.router)
             self._due_for_round = True
             self._unnumbered = True
+
+    def _keep_counts(self) -> None:
+        """Once a minute; what a router counted that is killed before is lost, and nothing else with it."""
+        now = time.monotonic()
+        if now >= self._next_counts:
+            fairness.keep(self.router.meter)
+            self.router.alarms = fairness.alarms()
+            self._next_counts = now + COUNTED_SECONDS
 
     def patience(self) -> float:
         """How long to wait for the bell, in seconds."""

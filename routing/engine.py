@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
+from routing import bias
 from routing.pacing import Pacing, Senses, rush
 
 FAMILIES = ("voice", "chat", "message", "social", "mail")
@@ -26,6 +27,7 @@ HALF_TARGET = 60.0
 GRAIN = 1 << 30
 # The rank of an item that has waited beyond its bound: nothing that presses, however much, comes near it.
 STARVING = 1e12
+URGENT = 0.9  # safety: what is known to be this urgent is exempt from counting and from locks
 HOUR = 3600.0
 
 Means = dict[str, float]
@@ -45,7 +47,7 @@ class Item:
     deadline: float | None = None
     goal_seconds: float = 3600.0
     parts: Mapping[str, float | None] = field(default_factory=dict)
-    weight: float = 1.0
+    weight: float = 1.0  # what its channel is worth
     customer: int | None = None
     preferred: int | None = None
     preferred_until: float = 0.0
@@ -53,6 +55,8 @@ class Item:
     relax_at: tuple[tuple[float, str], ...] = ()
     prefers: Mapping[str, int] = field(default_factory=dict)
     whole: bool = False  # takes an agent whole, as a call does
+    hold: float | None = None  # s for which its queue lets it be held for calls; None: as the pacing says
+    begun: bool = False  # somebody has spoken with the customer: a conversation is never held
 
 
 @dataclass(slots=True)
@@ -89,6 +93,7 @@ class Weights:
     band_width: float = 0.25
     packed: frozenset[str] = frozenset({"message", "social", "mail"})
     over_limit: int = 1  # items above capacity for "one customer, one hand"
+    locked: frozenset[str] = frozenset()  # channel families that overtake no other, see `Pool`
 
     def __post_init__(self) -> None:
         numbers = (self.urgency, self.value, self.target, self.channel, self.sentiment, self.reach)
@@ -223,6 +228,25 @@ def score(
     return sum(parts.values()), parts
 
 
+def level(item: Item, now: float, averages: Means, weights: Weights) -> float:
+    """The channel-neutral score: urgency, value, promise and age, the unknown as average.
+
+    Without the channel's weight; without reach and sentiment, which not every channel can have and which move an item only
+    inside its band; and without the cap of the age, so that whoever waits comes to stand above all that is new.
+    """
+    found = weights.target * HALF_TARGET / (HALF_TARGET + _goal(item))
+    found += weights.age * max(0.0, now - item.queued_at) / _goal(item)
+    for part in FIRM_PARTS:
+        value = _known(item, part)
+        found += getattr(weights, part) * (averages.get(part, 0.0) if value is None else value)
+    return found
+
+
+def is_urgent(item: Item) -> bool:
+    """Whether it is known to be a matter of safety."""
+    return (item.parts.get("urgency") or 0.0) >= URGENT
+
+
 def due(item: Item) -> float:
     """The deadline, never before the item came; without one, the promise of its queue."""
     if item.deadline is None:
@@ -238,9 +262,11 @@ def _promise(item: Item) -> float:
 def _paced_until(item: Item, pacing: Pacing) -> float:
     urgency = item.parts.get("urgency")
     # Who is asked for by name goes on with a conversation: that is never held.
-    if item.preferred is not None or (urgency is not None and urgency >= pacing.urgent_from):
+    if item.begun or item.preferred is not None or (urgency is not None and urgency >= pacing.urgent_from):
         return -math.inf
     held = pacing.held_for(item.family, item.queue, _promise(item))
+    if item.hold is not None and held > 0:
+        held = min(item.hold, _promise(item))
     return item.queued_at + held if held > 0 else -math.inf
 
 
@@ -505,6 +531,20 @@ class _Lane:
         raise LookupError("an empty lane was kept")
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a pool holds for calls at one moment, and by what numbers."""
+
+    items: Mapping[int, float] = field(default_factory=dict)  # held although somebody is free: until when
+    can_wait: frozenset[int] = frozenset()  # items that may still be held
+    agents: frozenset[int] = frozenset()  # who get nothing that can wait: they are kept for calls
+    promised: frozenset[int] = frozenset()  # items that wait for an agent of their own
+    idle: int = 0  # agents who could take a call now
+    kept: float = 0.0  # how many of them are kept free
+    needed: float = 0.0  # how many agents deferred work needs now,
+    bound: float = 0.0  # and how many it has
+
+
 class _Unit:
     """All lanes of one requirement, held for calls or not."""
 
@@ -532,6 +572,7 @@ class _Entry:
     changes_at: float  # when a step or a hold ends
     begin_at: float = 0.0  # when it should have begun,
     seconds: float = 0.0  # and how much of a whole agent's time it takes
+    held_until: float = -math.inf
     lift: float = 0.0  # what its firm parts that are known add to its worth
     # Where it stands; nowhere while it is parked for the agent who holds its customer.
     unit: _Unit | None = None
@@ -559,6 +600,17 @@ class Pool:
     refilled agents ever have does not wait for luck: while a starving item finds no room, the emptiest agent able to
     take it gets nothing else, so it waits no longer than he needs to finish what he has in hand.
 
+    With `weights.locked` an agent about to get an item of a locked channel goes instead to the waiting item of another channel
+    that he could take and that stands highest by `level`, as long as one stands higher: a locked channel overtakes nobody,
+    except with what is exempt (safety, a call, the last agent, one customer one hand), and no agent stays idle for it. Among
+    locked channels the highest goes first. The lock goes before the bound above, and has one of its own: a level grows by
+    `age` with each promise that was waited, without end, and is at most `urgency + value + target` without it. So what has
+    waited w promises is stood above only by what itself has waited w - (urgency + value + target) / age promises or more
+    (w - 6 with the defaults): what is new never holds it up for ever, and as long as others are served within some number of
+    their promises, so is it.
+
+    With a `meter` the choices between channels are counted (`routing/bias.py`).
+
     A round that fills k places costs about k log n, plus the skills of the agents with room, plus one mask for
     each requirement; agents are bits, in the order of preference, so the best one is the lowest bit.
     """
@@ -569,11 +621,14 @@ class Pool:
         reserve: Reserve | None = None,
         pacing: Pacing | None = None,
         expects_calls: bool = False,
+        meter: bias.Meter | None = None,
+        senses: Senses | None = None,
     ) -> None:
         self.weights = weights or Weights()
+        self.meter = meter
         self.reserve = reserve
         self.pacing = pacing
-        self.senses = Senses(pacing, expects_calls) if pacing else None
+        self.senses = (senses or Senses(pacing, expects_calls)) if pacing else None
         self._entries: dict[int, _Entry] = {}
         self._seats: dict[int, Seat] = {}
         self._units: dict[tuple[Requirement, bool], _Unit] = {}
@@ -596,6 +651,15 @@ class Pool:
 
     def __contains__(self, item_id: int) -> bool:
         return item_id in self._entries
+
+    def item(self, item_id: int) -> Item:
+        """One of the waiting items; LookupError when it waits no more."""
+        return self._entries[item_id].item
+
+    @property
+    def decided_at(self) -> float:
+        """When it decided last."""
+        return self._now
 
     @property
     def items(self) -> Iterator[Item]:
@@ -676,6 +740,7 @@ class Pool:
             birth=item.queued_at - pace * _firm(item, weights) / weights.band_width,
             due=(due(item) - soft * _goal(item), item.queued_at, item.id),
             changes_at=min(later, default=math.inf),
+            held_until=held_until,
             begin_at=item.queued_at + self.pacing.begin.get(item.family, 0.0) * _promise(item)
             if self.pacing
             else 0.0,
@@ -789,6 +854,11 @@ class Pool:
         self._tell_time(now)
         return _Round(self, now, len(self._entries) if limit is None else limit).run()
 
+    def holding(self, now: float) -> Holding:
+        """What is held for calls now, by the same rules and numbers by which a round decides; nothing is given."""
+        self._tell_time(now)
+        return _Round(self, now, 0).holding()
+
     def _attached(self) -> set[int]:
         """Items that some agent has a claim on: he holds the customer, or is the one preferred."""
         found: set[int] = set()
@@ -847,6 +917,7 @@ class _Round:
         self.closed = 0  # agents who are emptied for somebody starving
         self.closed_for: dict[int, _Unit] = {}
         self.pacing = pool.pacing
+        self.meter = pool.meter
         self.packed = self.weights.packed | (pool.pacing.packed if pool.pacing else frozenset())
         self.multipliers: dict[str, float] = {}
         if pool.senses is not None:
@@ -862,6 +933,33 @@ class _Round:
         for entry in self.shelf:
             self.pool._list(entry)
         return self.made
+
+    def holding(self) -> Holding:
+        """See `Pool.holding`."""
+        entries = self.pool._entries
+        promised = frozenset(
+            item_id for item_id in self.pool._attached() if self._best_claim(entries[item_id])[0] == "wait"
+        )
+        self._set_masks()
+        if self.pacing is None:
+            return Holding(promised=promised)
+        free = self._may_defer()
+        can_wait = [unit for unit in self.pool._units.values() if unit.deferred]
+        held: dict[int, float] = {}
+        for unit in can_wait:
+            mask = self._able(unit.need) & self._welcoming(unit.need.family) & self._roomy(unit.need)
+            if mask and not mask & free:
+                held |= {item: entries[item].held_until for item in _items_of(unit) if item not in promised}
+        return Holding(
+            items=held,
+            can_wait=frozenset(item for unit in can_wait for item in _items_of(unit)),
+            agents=frozenset(seat.id for seat in self.order if not self.bit[seat.id] & free),
+            promised=promised,
+            idle=(self.idle & self._welcoming("voice")).bit_count(),
+            kept=self.kept,
+            needed=self.needed,
+            bound=self.bound,
+        )
 
     # -- one customer, one hand
 
@@ -1122,7 +1220,7 @@ class _Round:
             if not _below_limit(seat, family):
                 self.family[family] &= ~bit
         if was_idle and left > 0 and self.stalled:
-            stalled, self.stalled = self.stalled, []
+            stalled, self.stalled = [pair for pair in self.stalled if pair[0].births], []
             for lane, unit in stalled:
                 if unit.able & bit and unit.need.units <= left:
                     heapq.heappush(self.queue, (self._head(lane), lane, unit))
@@ -1147,7 +1245,7 @@ class _Round:
             key, lane, unit = heapq.heappop(self.queue)
             mask = self._candidates(unit)
             if mask:
-                self._serve(self.pool._entries[key[3]], unit, mask)
+                self._serve(self.pool._entries.get(key[3]), lane, unit, mask)
                 if lane.births:
                     heapq.heappush(self.queue, (self._head(lane), lane, unit))
             elif unit.deferred:
@@ -1166,7 +1264,9 @@ class _Round:
             self.closed |= bit
             self.closed_for[bit] = unit
 
-    def _serve(self, entry: _Entry, unit: _Unit, mask: int) -> None:
+    def _serve(self, entry: _Entry | None, lane: _Lane, unit: _Unit, mask: int) -> None:
+        if entry is None or entry.lane is not lane:
+            return  # given before its turn, see `_yields`
         item = entry.item
         if item.customer in self.claimed and self._claim(entry):
             return
@@ -1181,12 +1281,96 @@ class _Round:
             mask = others or mask
         favoured = self._favoured(unit.need, mask) if unit.need.prefers else mask
         seat, tie = self._pick(unit, favoured)
+        if item.family in self.weights.locked and self._yields(entry, seat):
+            return
         if favoured != mask and favoured & (favoured - 1) == 0:
             tie = "the only one free with what is preferred"
         reason = self._saying(entry.need, seat)
         self._give(
             entry, seat, f"{reason}, {tie}" if reason else tie, self._shown(unit, seat, mask, tie), False
         )
+
+    # -- one channel and the others
+
+    def _exemption(self, entry: _Entry, seat: Seat, preferred: bool) -> str:
+        """Why this decision may put its channel before another; empty when it may not."""
+        item = entry.item
+        if preferred:
+            holds = item.customer is not None and item.customer in seat.customers
+            return bias.ONE_HAND if holds else bias.LAST_AGENT
+        if is_urgent(item):
+            return bias.SAFETY
+        return bias.CALL if item.family == "voice" else ""
+
+    def _level(self, entry: _Entry) -> float:
+        return level(entry.item, self.now, self.averages, self.weights)
+
+    def _rivals(self, family: str, seat: Seat) -> dict[str, tuple[float, _Entry]]:
+        """By other channel, the waiting item that stands highest of those which this agent could take now."""
+        bit = self.bit[seat.id]
+        found: dict[str, tuple[float, int, _Entry]] = {}
+        for unit in self.pool._units.values():
+            need = unit.need
+            if need.family == family or not unit.able & bit:
+                continue
+            if not self._welcoming(need.family) & self._roomy(need) & bit:
+                continue
+            best = found.get(need.family)
+            for lane in unit.lanes.values():
+                clock = (self.clocks.get(lane.key) or self._clock(*lane.key))[0]
+                # In bands, with the channel's own worth, which is the same for all of one channel.
+                if best is not None and (clock - lane.births[0][0]) / lane.step < best[0]:
+                    continue
+                entry = self._highest_for(lane, seat)
+                if entry is not None:
+                    here = ((clock - entry.birth) / lane.step, -entry.item.id, entry)
+                    if best is None or here[:2] > best[:2]:
+                        best = found[need.family] = here
+        return {name: (self._level(entry), entry) for name, (_, _, entry) in found.items()}
+
+    def _highest_for(self, lane: _Lane, seat: Seat) -> _Entry | None:
+        """The lane's first by level, which is by birth, that he has not refused and that waits for nobody else."""
+        for _, item_id in lane.births:
+            entry = self.pool._entries[item_id]
+            item = entry.item
+            if seat.id in item.refused:
+                continue
+            if item.customer in self.claimed and self._best_claim(entry)[0] != "none":
+                continue
+            return entry
+        return None
+
+    def _yields(self, entry: _Entry, seat: Seat) -> bool:
+        """The lock: the agent goes to whom this item would overtake, if there is one; true when he did."""
+        if self._exemption(entry, seat, False):
+            return False
+        chosen, here = entry, self._level(entry)
+        while chosen.item.family in self.weights.locked and not self._exemption(chosen, seat, False):
+            over = [
+                (value, -rival.item.id, rival)
+                for value, rival in self._rivals(chosen.item.family, seat).values()
+                if value > here + bias.ALIKE
+            ]
+            if not over:
+                break
+            here, _, chosen = max(over)
+        if chosen is entry or chosen.unit is None:
+            return False
+        tie = f"{entry.item.family} may not overtake it"
+        reason = self._saying(chosen.need, seat)
+        shown = self._shown(chosen.unit, seat, self._candidates(chosen.unit) | self.bit[seat.id], tie)
+        self._give(chosen, seat, f"{reason}, {tie}" if reason else tie, shown, False)
+        return True
+
+    def _count(self, entry: _Entry, seat: Seat, preferred: bool, meter: bias.Meter) -> None:
+        """Look at the choice between this item and what else the agent could have got."""
+        family = entry.item.family
+        if exempt := self._exemption(entry, seat, preferred):
+            meter.exempt(family, exempt)
+            return
+        here = self._level(entry)
+        for passed, (there, _) in self._rivals(family, seat).items():
+            meter.choice(family, passed, there > here + bias.ALIKE)
 
     def _pick(self, unit: _Unit, mask: int) -> tuple[Seat, str]:
         """Packed work goes to those who already have some, so that whole agents stay free for calls."""
@@ -1266,6 +1450,8 @@ class _Round:
         self, entry: _Entry, seat: Seat, reason: str, shown: list[dict[str, object]], preferred: bool
     ) -> None:
         item = entry.item
+        if self.meter is not None and self.meter.looks(item.family, self.now):
+            self._count(entry, seat, preferred, self.meter)
         units = entry.need.need(seat.capacity)
         total, parts = score(item, self.now, self.averages, self.weights)
         decision = Decision(
@@ -1276,6 +1462,10 @@ class _Round:
         if item.customer is not None:
             self.claimed.add(item.customer)
         self._note_load(seat)
+
+
+def _items_of(unit: _Unit) -> Iterator[int]:
+    return (item for lane in unit.lanes.values() for item in lane.band)
 
 
 # --- the same rules, asked in other ways -------------------------------------------------------------------
@@ -1344,6 +1534,47 @@ def order_key(item: Item, now: float, averages: Means, weights: Weights | None =
     )
 
 
+def lined_up(
+    items: Iterable[Item], now: float, averages: Means, weights: Weights | None = None
+) -> list[Item]:
+    """The order in which one agent who could take all of them would get them, locks between channels included."""
+    weights = weights or Weights()
+    ordered = sorted(items, key=lambda item: order_key(item, now, averages, weights))
+    if not weights.locked:
+        return ordered
+    levels = {item.id: level(item, now, averages, weights) for item in ordered}
+    highest: dict[str, list[Item]] = {}  # by channel, the highest last
+    for item in sorted(ordered, key=lambda one: (levels[one.id], -one.id)):
+        highest.setdefault(item.family, []).append(item)
+    served: dict[int, Item] = {}
+    for item in ordered:
+        while item.id not in served:
+            chosen = _instead(item, highest, levels, weights, served)
+            served[chosen.id] = chosen
+    return list(served.values())
+
+
+def _instead(
+    item: Item,
+    highest: dict[str, list[Item]],
+    levels: dict[int, float],
+    weights: Weights,
+    served: dict[int, Item],
+) -> Item:
+    """Whose turn it is by the locks when it is this item's by the order; see `_Round._yields`."""
+    while item.family in weights.locked and item.family != "voice" and not is_urgent(item):
+        over = []
+        for family, found in highest.items():
+            while found and found[-1].id in served:
+                found.pop()
+            if found and family != item.family and levels[found[-1].id] > levels[item.id] + bias.ALIKE:
+                over.append(found[-1])
+        if not over:
+            break
+        item = max(over, key=lambda one: (levels[one.id], -one.id))
+    return item
+
+
 def explain(
     item: Item,
     seats: Iterable[Seat],
@@ -1351,8 +1582,9 @@ def explain(
     items: Iterable[Item] = (),
     weights: Weights | None = None,
     reserve: Reserve | None = None,
+    holding: Holding | None = None,
 ) -> dict[str, object]:
-    """Why an item still waits: its score and place, and of each agent why not."""
+    """Why an item still waits: its score and place, and of each agent why not. `holding`: what a pool with pacing holds."""
     weights = weights or Weights()
     waiting = {other.id: other for other in items} | {item.id: item}
     averages = means(waiting.values())
@@ -1361,6 +1593,7 @@ def explain(
     need, step = requirement(item, now)
     agents = sorted(seats, key=_rank)
     reasons = {seat.id: why_not(item, seat, now) for seat in agents}
+    held_until = _held_until(item, now, reserve) if holding is None else holding.items.get(item.id)
     return {
         "item": item.id,
         "score": total,
@@ -1371,8 +1604,9 @@ def explain(
         "ahead": sum(1 for other in waiting.values() if order_key(other, now, averages, weights) < own),
         "step": step,
         "next_step": min(((at, name) for at, name in item.relax_at if at > now), default=None),
-        "held_until": _held_until(item, now, reserve),
-        "why": _why_waiting(item, need, agents, now, reserve),
+        "held_until": held_until,
+        "why": _why_waiting(item, need, agents, now, held_until is not None),
+        "waits_for": _own_agent(item, need, agents, now),
         "candidates": [
             {
                 "agent": seat.id,
@@ -1389,9 +1623,7 @@ def _held_until(item: Item, now: float, reserve: Reserve | None) -> float | None
     return until if until > now else None
 
 
-def _why_waiting(
-    item: Item, need: Requirement, seats: list[Seat], now: float, reserve: Reserve | None
-) -> str:
+def _why_waiting(item: Item, need: Requirement, seats: list[Seat], now: float, is_held: bool) -> str:
     skilled = [seat for seat in seats if not _unskilled(need, seat)]
     present = [seat for seat in skilled if not _absent(need, seat)]
     if not skilled:
@@ -1400,17 +1632,25 @@ def _why_waiting(
         return "everybody who could take it has declined or missed it"
     if not present:
         return "nobody who could take it is available"
-    holder = next((seat for seat in present if _waits_for(item, need, seat, now)), None)
+    holder = _own_agent(item, need, present, now)
     if holder is not None:
-        return f"waits for agent {holder.id}, who has this customer's open work"
+        return f"waits for agent {holder}, who has this customer's open work"
     free = [seat for seat in present if _full(need, seat) is None]
     if not free:
         return f"all {len(present)} who could take it are busy"
     if all(seat.id in item.refused for seat in free):
         return "the free ones have declined or missed it, the others are busy"
-    if _held_until(item, now, reserve) is not None:
+    if is_held:
         return "held for calls"
     return "goes to a free agent when those ahead of it are served"
+
+
+def _own_agent(item: Item, need: Requirement, seats: list[Seat], now: float) -> int | None:
+    """Whom it waits for: he is here and has this customer's work, or is asked for by name."""
+    for seat in seats:
+        if not _unskilled(need, seat) and not _absent(need, seat) and _waits_for(item, need, seat, now):
+            return seat.id
+    return None
 
 
 def _waits_for(item: Item, need: Requirement, seat: Seat, now: float) -> bool:
@@ -1419,7 +1659,12 @@ def _waits_for(item: Item, need: Requirement, seat: Seat, now: float) -> bool:
 
 
 def why_idle(
-    seat: Seat, items: Iterable[Item], now: float, reserve: Reserve | None = None, shown: int = SHOWN
+    seat: Seat,
+    items: Iterable[Item],
+    now: float,
+    reserve: Reserve | None = None,
+    shown: int = SHOWN,
+    holding: Holding | None = None,
 ) -> dict[str, object]:
     """Why an agent has nothing (more) to do: what keeps each waiting item from him, counted by reason."""
     if not seat.live:
@@ -1427,13 +1672,7 @@ def why_idle(
     counts: dict[str, int] = {}
     examples: list[dict[str, object]] = []
     for item in sorted(items, key=lambda one: (due(one), one.id)):
-        why = why_not(item, seat, now)
-        if why is None:
-            why = (
-                "held for calls"
-                if _held_until(item, now, reserve) is not None
-                else "could take it at the next round"
-            )
+        why = why_not(item, seat, now) or _kept_back(item, seat, now, reserve, holding)
         counts[why] = counts.get(why, 0) + 1
         if len(examples) < shown:
             examples.append({"item": item.id, "why": why})
@@ -1442,3 +1681,14 @@ def why_idle(
         f"{next(iter(ordered))}: {next(iter(ordered.values()))} waiting" if ordered else "nothing is waiting"
     )
     return {"agent": seat.id, "why": why, "reasons": ordered, "items": examples}
+
+
+def _kept_back(item: Item, seat: Seat, now: float, reserve: Reserve | None, holding: Holding | None) -> str:
+    """Why an agent does not get at once what he could take."""
+    if holding is None:
+        held = _held_until(item, now, reserve) is not None
+    elif item.id in holding.promised:
+        return "waits for an agent of its own"
+    else:
+        held = item.id in holding.can_wait and seat.id in holding.agents
+    return "held for calls" if held else "could take it at the next round"

@@ -182,6 +182,24 @@ class Senses:
         return self._line
 
 
+class Told(Senses):
+    """What another pool sensed: for whoever explains its decisions without having seen the day."""
+
+    __slots__ = ("_told_kept", "_told_needed")
+
+    def __init__(self, pacing: Pacing, kept: float, needed: float) -> None:
+        super().__init__(pacing)
+        self._told_kept, self._told_needed = kept, needed
+
+    def kept(self, now: float, in_call: int, callers: int) -> float:
+        """As it was told."""
+        return self._told_kept
+
+    def needed(self, now: float) -> float:
+        """As it was told."""
+        return self._told_needed
+
+
 def rush(pacing: Pacing, family: str, waited: float, promise: float) -> float:
     """How pressing an item is: of deferred work, from nearly nothing to one at the end of its promise and after it."""
     if family in pacing.live:

@@ -24,7 +24,9 @@ nobody(
 )  # fmt: skip
 nobody("routing.QueueStep", "gives_up")
 nobody("routing.RuleChange", "reason", "changes")
-nobody("routing.Scoring", "channels")
+nobody("routing.Scoring", "channels", "locked")
+nobody("routing.ChoiceCount", "what", "won", "passed")
 nobody("routing.Simulation", "title", "asked", "state", "error", "result")
 nobody("routing.Assignment", "status", "explanation", "reason", "step")
 nobody("routing.Leader", "name")
+nobody("routing.Standing", "said")

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from routing import engine
+from routing import bias, engine
 from routing.pacing import Pacing
 
 FAMILY_OF = {
@@ -16,6 +16,7 @@ FAMILY_OF = {
 TECH = "tech"
 ANSWERED = ("arrival", "agent_free")
 MAX_UNITS = 1_000_000
+MASK = "work"  # what every channel is called when their names are masked
 
 
 class BadLine(ValueError):
@@ -60,14 +61,23 @@ def _texts(value: Any, name: str) -> list[str]:
 
 
 class RouterPipe:
-    """Keeps the pool between lines and turns the pipe's words into the engine's."""
+    """Keeps the pool between lines and turns the pipe's words into the engine's.
 
-    def __init__(self, pacing: Pacing | None = None) -> None:
+    `masked`: the engine hears no channel's name, only promise, worth, units and who can take it (`practice.md` 3.2): what
+    then goes otherwise went so for the name. Nothing is held for calls, and no channel is pushed. With a `meter` the choices
+    between channels are counted.
+    """
+
+    def __init__(
+        self, pacing: Pacing | None = None, masked: bool = False, meter: bias.Meter | None = None
+    ) -> None:
         self.usual = pacing or Pacing()
+        self.masked = masked
+        self.meter = meter
         self.channels: dict[str, dict[str, Any]] = {}
         self.units = 15
         self.agents: dict[int, dict[str, Any]] = {}
-        self.pool = engine.Pool(pacing=self.usual)
+        self.pool = engine.Pool(pacing=self.usual, meter=meter)
         self.open: dict[int, dict[int, engine.Item]] = {}  # by agent: what he was given and has not finished
         self.waiting: dict[int, engine.Item] = {}
 
@@ -102,13 +112,19 @@ class RouterPipe:
         self.agents = {}
         self.open, self.waiting = {}, {}
         calls = any(self._family(channel) == "voice" for channel in self.channels)
-        self.pool = engine.Pool(pacing=self._pacing(), expects_calls=calls)
+        self.pool = engine.Pool(pacing=self._pacing(), expects_calls=calls, meter=self.meter)
         for about in agents:
             self._set_agent(_object(about, "an agent"))
 
     def _pacing(self) -> Pacing:
         """The defaults, with what the channels say about handling times and goals."""
         usual = self.usual
+        if self.masked:
+            known = [
+                max(1.0, _number(about["aht"], "aht")) for about in self.channels.values() if about.get("aht")
+            ]
+            mean = sum(known) / len(known) if known else usual.handling["mail"]
+            return replace(usual, begin={}, longest={}, packed=frozenset({MASK}), handling={MASK: mean})
         handling, goals = dict(usual.handling), dict(usual.goals)
         for channel, about in self.channels.items():
             family = self._family(channel)
@@ -148,6 +164,8 @@ class RouterPipe:
     # -- words
 
     def _family(self, channel: str) -> str:
+        if self.masked:
+            return MASK
         family = FAMILY_OF.get(channel.lower())
         if family is None:
             # Somebody who loses patience is there now; the rest can be deferred.

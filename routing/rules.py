@@ -12,6 +12,7 @@ from routing.pacing import Pacing
 OVERFLOW = "overflow"
 # What is a matter of safety goes first in every order.
 SAFETY = Pacing().urgent_from
+USUAL_HOLD = 0.25  # of the promise, where a queue says nothing of how long work may be held for calls
 FIRST_ANSWER = 3600.0  # s, the promise of a family for which a queue names none
 
 
@@ -47,6 +48,7 @@ class Rules:
     ordering: str = "score"
     steps: tuple[Step, ...] = ()
     exclusive: frozenset[str] = frozenset()  # families of which one piece takes an agent whole
+    longest_hold: float | None = None  # s; nought: never
 
     @cached_property
     def timed(self) -> tuple[tuple[float, Step], ...]:
@@ -72,6 +74,7 @@ class Rules:
         item.queue, item.goal_seconds, item.prefers = self.slug, goal, self.preferred
         if item.family in self.exclusive:
             item.whole = True
+        item.hold = USUAL_HOLD * goal if self.longest_hold is None else self.longest_hold
         if self.required:
             item.skills = _both(item.skills, self.required)
         if self.widening:

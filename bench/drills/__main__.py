@@ -13,9 +13,18 @@ from bench.drills.log import Log
 from bench.scene import Scene, build
 from bench.stack import BenchError, running
 
-DRILLS = ("races", "routing", "resume", "kills", "erasures", "tickets", "states", "days")
-NO_HOUSE = ("states", "days")
-SMALL = {"items": 400, "kills": 1, "rounds": 2, "seconds": 2.0, "people": 20, "races": 60, "steps": 0}
+DRILLS = ("races", "routing", "resume", "kills", "erasures", "tickets", "states", "days", "locks")
+NO_HOUSE = ("states", "days", "locks")
+SMALL = {
+    "items": 400,
+    "kills": 1,
+    "rounds": 2,
+    "seconds": 2.0,
+    "people": 20,
+    "races": 60,
+    "steps": 0,
+    "queues": 300,
+}
 FULL = {
     "items": 10_000,
     "kills": 5,
@@ -24,6 +33,7 @@ FULL = {
     "people": 1_000,
     "races": 500,
     "steps": 5_000,
+    "queues": 10_000,
 }
 AGENTS = 50
 CAPACITY = 9  # units: three items of a social channel
@@ -40,6 +50,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, help="erasures: how many are erased; as many stay")
     parser.add_argument("--races", type=int, help="tickets: how many races; routing: twice as many")
     parser.add_argument("--steps", type=int, help="states: steps of the machine")
+    parser.add_argument("--queues", type=int, help="locks: how many queues are generated")
     parser.add_argument("--small", action="store_true", help="the short form that the tests run")
     parser.add_argument("--out", type=Path, help="where the JSON of all drills of this run goes too")
     options = parser.parse_args()

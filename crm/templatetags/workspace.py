@@ -389,6 +389,29 @@ def mood_chart(values: list[float]) -> SafeString:
     )  # fmt: skip
 
 
+@register.filter
+def percent(share: float | None) -> str:
+    """A share in per cent, with one place."""
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+@register.simple_tag
+def interval_bar(
+    value: float | None, low: float | None, high: float | None, limit: float = 0.0
+) -> SafeString:
+    """A share of a hundred as a bar with its 95 % interval, and a mark where an alarm begins; the figure stands beside it."""
+    if value is None or low is None or high is None:
+        return format_html('<span class="faint">{}</span>', "too few")
+    return format_html(
+        '<svg class="interval" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"{}>'
+        '<rect class="interval__all" width="100" height="10"/><rect class="interval__part" width="{}" height="10"/>'
+        '<rect class="interval__span" x="{}" width="{}" y="4" height="2"/>'
+        '<rect class="interval__limit" x="{}" width="0.6" height="10"/></svg>',
+        mark_safe(' data-level="missed"') if limit and low > limit else "",
+        f"{value:.2f}", f"{low:.2f}", f"{max(0.4, high - low):.2f}", f"{limit:.2f}",
+    )  # fmt: skip
+
+
 @register.simple_tag
 def contact_words(line: dict[str, Any]) -> str:
     """What a line of the timeline was: a post, a mail, a call; ours or theirs."""

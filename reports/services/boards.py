@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from crm import rows
 from crm.access import EVERYWHERE, TEAMS, Permission, by_role, granted, require_somewhere, sees_everything
-from crm.choices import Role
+from crm.choices import Family, Role
 from crm.errors import NotFound
 from crm.models import User
 from reports import metrics
@@ -83,8 +83,10 @@ SELECT s.id, s.slug, s.name, s.team_id, s.goal, s.targets, s.topics, now() AS no
     coalesce(g.overdue, 0) AS overdue, coalesce(l.received, 0) AS received, coalesce(l.answered, 0) AS answered,
     coalesce(l.live_in_time, 0) AS live_in_time, coalesce(l.live_answered, 0) AS live_answered,
     coalesce(l.live_abandoned, 0) AS live_abandoned, coalesce(l.live_abandoned_short, 0) AS live_abandoned_short,
-    coalesce(l.due_in_time, 0) AS due_in_time, coalesce(l.due, 0) AS due
-FROM scope s LEFT JOIN standing g ON g.queue_id = s.id LEFT JOIN levels l ON l.queue_id = s.id ORDER BY s.name, s.id
+    coalesce(l.due_in_time, 0) AS due_in_time, coalesce(l.due, 0) AS due, d.said -> 'held' -> s.slug AS held,
+    d.said -> 'alarms' AS alarms
+FROM scope s LEFT JOIN standing g ON g.queue_id = s.id LEFT JOIN levels l ON l.queue_id = s.id
+LEFT JOIN routing_standing d ON d.told_at > now() - interval '15 seconds' ORDER BY s.name, s.id
 """.replace("{scope}", _SCOPE)
     .replace("{marked}", _MARKED)
     .replace(
@@ -266,6 +268,7 @@ def _queue(row: dict, slots: dict[int, dict], agents: list[dict]) -> dict:
         "overdue_since": row["overdue_since"],
         "offered": row["offered"],
         "in_work": row["in_work"],
+        "held": _held(row["held"]),
         "staffed": _staffed(one for one in agents if _serves(one, row)),
         "service_level": level,
         "target": row["goal"],
@@ -275,6 +278,12 @@ def _queue(row: dict, slots: dict[int, dict], agents: list[dict]) -> dict:
         "spark": [_level(slots[n]) if n in slots else None for n in range(max(slots, default=-1) + 1)]
         + [level],
     }
+
+
+def _held(said: Any) -> dict[str, Any] | None:
+    """How many are held for calls and when the next is released, as the router said last."""
+    one: Any = rows.from_json(said) if said else None
+    return {"count": one["count"], "next_at": datetime.fromtimestamp(one["next"], UTC)} if one else None
 
 
 def _serves(agent: dict, queue: dict) -> bool:
@@ -358,12 +367,28 @@ def _alerts(found: list[dict], agents: list[dict], key: tuple | None) -> list[di
         if agent["doing"] == Doing.NOT_RESPONDING:
             text = f"{agent['name']} is not responding ({agent['reason']})"
             alerts.append(_alert(f"agent:{agent['id']}", text, agent["since"]))
+    alerts += _overtakings(found)
     if OPEN_TEAMS not in (key or ()):
         count, newest, oldest = rows.run(_QUARANTINE)[0]
         if count:
             text = f"{count} {'delivery' if count == 1 else 'deliveries'} in quarantine"
             alerts.append(_alert(f"quarantine:{newest}", text, oldest))
     return alerts
+
+
+def _overtakings(found: list[dict]) -> list[dict]:
+    """Channels that are served before others that have the better claim; the same trouble all day."""
+    pairs: Any = rows.from_json(found[0]["alarms"]) if found and found[0]["alarms"] else []
+    today = found[0]["now"].replace(hour=0, minute=0, second=0, microsecond=0) if pairs else None
+    return [
+        _alert(
+            f"overtakes:{one['first']}:{one['second']}",
+            f"{Family(one['first']).label} overtakes {Family(one['second']).label.lower()} in {one['per_100']:g} of 100 choices",
+            today,
+        )
+        | {"href": "/fairness/"}
+        for one in pairs
+    ]
 
 
 def _hands(agents: list[dict]) -> list[dict]:

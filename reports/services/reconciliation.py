@@ -66,6 +66,11 @@ CHECKS: dict[str, str] = {
         SELECT g.id, g.load, g.capacity FROM routing_agent g
         WHERE g.load > g.capacity + 2 * coalesce((SELECT max(a.units) FROM routing_assignment a
             WHERE a.agent_id = g.id AND a.status IN ('offered', 'accepted')), 0)""",
+    "what was counted of choices holds together": """
+        SELECT hour, won FROM routing_choicecount GROUP BY hour, won
+        HAVING coalesce(sum(number) FILTER (WHERE what = 'looked'), 0) > coalesce(sum(number) FILTER (WHERE what = 'decision'), 0)
+            OR coalesce(sum(number) FILTER (WHERE what NOT IN ('looked', 'decision', 'choice')), 0)
+                > coalesce(sum(number) FILTER (WHERE what = 'looked'), 0)""",
     "streams are dense": """
         SELECT stream, count(*), min(seq), max(seq) FROM crm_liveevent WHERE seq IS NOT NULL GROUP BY stream
         HAVING count(*) <> max(seq) - min(seq) + 1""",

@@ -7,6 +7,7 @@ from rest_framework.validators import UniqueValidator
 
 from crm.api.serializers import ColleagueRef, Edit, SlugRef
 from crm.models import Team, User
+from routing.bias import EXEMPTIONS
 from routing.choices import (
     GivesUp,
     HandReason,
@@ -32,7 +33,7 @@ from routing.models import (
 from routing.models.queues import LONGEST_OFFER, LONGEST_PENDING, LONGEST_WAIT, LONGEST_WRAP_UP
 from routing.models.scoring import HEAVIEST, MOST_BANDS
 from routing.services import queues, skills
-from routing.services.scoring import LIGHTEST
+from routing.services.scoring import LIGHTEST, LOCKABLE
 
 
 class StepSerializer(serializers.Serializer):
@@ -61,7 +62,8 @@ class QueueSerializer(serializers.ModelSerializer):
         fields = [
             "id", "slug", "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering",
             "required_skills", "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within",
-            "escape_seconds", "exclusive", "interrupt_seconds", "pending_seconds", "steps",
+            "escape_seconds", "exclusive", "interrupt_seconds", "pending_seconds", "longest_hold",
+            "steps",
         ]  # fmt: skip
 
     @extend_schema_field(StepSerializer(many=True))
@@ -97,6 +99,10 @@ class QueueEdit(serializers.Serializer):
     pending_seconds = serializers.IntegerField(
         min_value=10, max_value=LONGEST_PENDING, required=False, allow_null=True
     )
+    longest_hold = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_WAIT, required=False, allow_null=True,
+        help_text="Seconds for which deferred work may be held for calls; null: a quarter of its target.",
+    )  # fmt: skip
     steps = StepSerializer(many=True, required=False)
     reason = serializers.CharField(max_length=200, help_text="Why: it stands in the history.")
 
@@ -175,6 +181,12 @@ class ScoringEdit(serializers.Serializer):
     channels = serializers.DictField(
         child=serializers.FloatField(), required=False, help_text="Worth of channel families."
     )
+    locked = serializers.ListField(
+        child=serializers.ChoiceField(LOCKABLE), required=False, help_text="Channels that overtake no other."
+    )
+    alarm_above = serializers.FloatField(
+        min_value=0, max_value=100, required=False, help_text="Overtakings per 100 choices."
+    )
     reason = serializers.CharField(max_length=200, help_text="Why: it stands in the history.")
 
 
@@ -197,6 +209,8 @@ class ScoringSerializer(serializers.Serializer):
     bands = serializers.IntegerField()
     band_width = serializers.FloatField()
     channels = serializers.DictField(child=serializers.FloatField())
+    locked = serializers.ListField(child=serializers.CharField())
+    alarm_above = serializers.FloatField()
 
 
 class ScoredSerializer(serializers.Serializer):
@@ -223,6 +237,103 @@ class ScoringPreviewSerializer(serializers.Serializer):
     waiting = serializers.IntegerField()
     moved = serializers.IntegerField()
     items = ReorderedSerializer(many=True)
+
+
+class PairSerializer(serializers.Serializer):
+    """How often `first` overtook `second`, of all choices between the two, whichever got the agent."""
+
+    first = serializers.CharField()
+    second = serializers.CharField()
+    choices = serializers.IntegerField()
+    overtakings = serializers.IntegerField()
+    per_100 = serializers.FloatField(allow_null=True, help_text="Null: too few, under 30 choices.")
+    low = serializers.FloatField(allow_null=True, help_text="Of the 95 % interval (Wilson), per 100.")
+    high = serializers.FloatField(allow_null=True)
+    alarm = serializers.BooleanField(help_text="The lower end is above `alarm_above`.")
+
+
+class ExemptSerializer(serializers.Serializer):
+    """Decisions that may put one channel before another."""
+
+    exemption = serializers.ChoiceField(EXEMPTIONS)
+    channel = serializers.CharField()
+    decisions = serializers.IntegerField()
+
+
+class ChannelOfNeedSerializer(serializers.Serializer):
+    """One channel's share in time within a need; null under 30."""
+
+    channel = serializers.CharField()
+    due = serializers.IntegerField()
+    breaches = serializers.IntegerField()
+    share = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+
+
+class NeedSerializer(serializers.Serializer):
+    """Work of one class of target, priority and value, channel by channel."""
+
+    target = serializers.CharField()
+    priority = serializers.CharField()
+    value = serializers.CharField()
+    channels = ChannelOfNeedSerializer(many=True)
+
+
+class FairnessSerializer(serializers.Serializer):
+    """What was counted of the choices between channels."""
+
+    days = serializers.IntegerField()
+    decisions = serializers.IntegerField()
+    looked = serializers.IntegerField(help_text="Decisions that were looked at; in a flood not all are.")
+    pairs = PairSerializer(many=True)
+    exempt = ExemptSerializer(many=True)
+    needs = NeedSerializer(many=True)
+    locked = serializers.ListField(child=serializers.CharField())
+    alarm_above = serializers.FloatField()
+
+
+class KeptFromSerializer(serializers.Serializer):
+    """One reason that keeps waiting work from an agent."""
+
+    why = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class KeptItemSerializer(serializers.Serializer):
+    """A waiting item and what keeps it from an agent."""
+
+    work_item = serializers.IntegerField()
+    interaction = serializers.IntegerField(allow_null=True)
+    subject = serializers.CharField()
+    why = serializers.CharField()
+
+
+class CallsSerializer(serializers.Serializer):
+    """Agents kept free for calls."""
+
+    idle = serializers.IntegerField()
+    kept = serializers.FloatField()
+
+
+class IdlenessSerializer(serializers.Serializer):
+    """Why an agent has nothing (more) to do."""
+
+    agent = serializers.IntegerField()
+    name = serializers.CharField()
+    load = serializers.IntegerField()
+    units = serializers.IntegerField()
+    why = serializers.CharField(help_text="The answer in one sentence.")
+    reasons = KeptFromSerializer(many=True)
+    items = KeptItemSerializer(many=True)
+    notes = serializers.ListField(child=serializers.CharField())
+    calls = CallsSerializer()
+    next_release_at = serializers.DateTimeField(allow_null=True, help_text="Held for calls no longer.")
+    waiting = serializers.IntegerField()
+    looked_at = serializers.IntegerField()
+    told_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the router was heard last; null: it is not."
+    )
 
 
 class SkillEdit(serializers.Serializer):

@@ -22,6 +22,7 @@ urlpatterns = [
     path("desk/", viewsets.DeskView.as_view(), name="api-desk"),
     path("scoring/", viewsets.ScoringView.as_view(), name="api-scoring"),
     path("scoring/preview/", viewsets.ScoringPreviewView.as_view(), name="api-scoring-preview"),
+    path("fairness/", viewsets.FairnessView.as_view(), name="api-fairness"),
     path("handover/", viewsets.HandoverView.as_view(), name="api-handover"),
     *router.urls,
 ]

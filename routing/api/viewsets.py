@@ -17,6 +17,7 @@ from crm.access import (
     may_somewhere,
     outside_closed,
     require,
+    require_lead,
     require_somewhere,
     work_filter,
 )
@@ -43,7 +44,9 @@ from routing.services import (
     calls,
     desk,
     explanations,
+    fairness,
     hands,
+    idleness,
     joinings,
     orphans,
     parking,
@@ -109,8 +112,7 @@ class QueueViewSet(_Shared):
 
     @extend_schema(request=serializers.QueueEdit, responses=serializers.QueueSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change its rules, with a reason; what waits follows them within a second."""
-        require(request.user, Permission.CONFIGURE)
+        """Change its rules, with a reason; what waits follows them within a second. Administrators, and its team's lead."""
         with self.editing() as queue:
             queues.configure(queue, self.read_body(serializers.QueueEdit), by=request.user)
         return self.shown(self.after(queue))
@@ -119,8 +121,8 @@ class QueueViewSet(_Shared):
     @action(detail=True, methods=["post"], pagination_class=None, filter_backends=[])
     def preview(self, request: Request, pk: str) -> Response:
         """What waits now, re-ordered and re-stepped under these rules; nothing is changed."""
-        require(request.user, Permission.CONFIGURE)
         queue = self.find()
+        require_lead(request.user, queue.team_id)
         given = self.read_body(serializers.QueuePreviewInput)
         return Response(previews.of_queue(queue, given, by=request.user))
 
@@ -172,6 +174,24 @@ class ScoringPreviewView(Door):
         """What waits now, re-ordered under these weights; nothing is changed."""
         require(request.user, Permission.CONFIGURE)
         return Response(previews.of_scoring(self.read_body(serializers.ScoringPreviewInput), by=request.user))
+
+
+class FairnessView(Door):
+    """`/fairness/`: whether one channel is served before others that have the better claim."""
+
+    noun = "queues"
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("days", OpenApiTypes.INT, description="How far back, 1 to 90; 7 without.")
+        ],
+        responses=serializers.FairnessSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Overtakings per 100 choices for each ordered pair of channels, and the same need channel by channel."""
+        require_somewhere(request.user, Permission.WATCH_BOARDS)
+        days = fairness.days_in(request.query_params.get("days", ""))
+        return Response(fairness.report(request.user, days))
 
 
 class SkillViewSet(_Shared):
@@ -249,6 +269,13 @@ class AgentViewSet(ScopedViewSet):
         wrapping = sum(at is not None for _, at in held)
         doing = presence.doing(agent, counts["offered"], counts["accepted"], wrapping)
         return Response(presence.shown(agent, doing))
+
+    @extend_schema(responses=serializers.IdlenessSerializer)
+    @action(detail=True, methods=["get"], pagination_class=None, filter_backends=[])
+    def idle(self, request: Request, pk: str) -> Response:
+        """Why he has nothing (more) to do: what keeps each waiting item from him, by the router's own rules and numbers."""
+        agent = presence.agent_of(request.user) if pk == "me" else self.find()
+        return Response(idleness.of(agent, request.user))
 
     def _led(self, request: Request) -> Agent:
         require_somewhere(request.user, Permission.SUPERVISE)

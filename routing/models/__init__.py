@@ -5,7 +5,7 @@ from routing.models.calls import Call
 from routing.models.hands import Hand
 from routing.models.joinings import Joining
 from routing.models.queues import Queue, QueueStep, RuleChange
-from routing.models.scoring import Scoring
+from routing.models.scoring import ChoiceCount, Scoring
 from routing.models.simulations import Simulation
 from routing.models.work_items import Assignment, Change, Leader, WorkItem
 
@@ -15,6 +15,7 @@ __all__ = [
     "Assignment",
     "Call",
     "Change",
+    "ChoiceCount",
     "Hand",
     "Joining",
     "Leader",
@@ -27,5 +28,6 @@ __all__ = [
     "Scoring",
     "Simulation",
     "Skill",
+    "Standing",
     "WorkItem",
 ]

@@ -96,6 +96,12 @@ class Queue(models.Model):
         validators=[MinValueValidator(10), MaxValueValidator(LONGEST_PENDING)],
         help_text="Answered work waits aside for its customer after so long; empty: it stays in hand.",
     )
+    longest_hold = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_WAIT)],
+        help_text="Seconds for which deferred work may be held for calls; empty: a quarter of its target, nought: never.",
+    )
     escape_seconds = models.PositiveIntegerField(
         null=True,
         blank=True,
@@ -120,6 +126,7 @@ class Queue(models.Model):
             models.CheckConstraint(
                 condition=Q(escape_seconds__gte=1, escape_seconds__lte=LONGEST_WAIT), name="queue_escape"
             ),
+            models.CheckConstraint(condition=Q(longest_hold__lte=LONGEST_WAIT), name="queue_longest_hold"),
         ]
 
     def __str__(self) -> str:

@@ -184,3 +184,13 @@ class Leader(models.Model):
     name = models.CharField(max_length=20, primary_key=True)
     backend_pid = models.IntegerField()
     beat_at = models.DateTimeField(db_default=Now())
+
+
+class Standing(models.Model):
+    """What the leading router believes at this moment, for everybody else: one row, written when it changes."""
+
+    told_at = models.DateTimeField(db_default=Now())
+    said = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="standing_one_row")]

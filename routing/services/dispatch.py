@@ -15,7 +15,7 @@ from django.db import transaction
 from crm import rows
 from crm.bus import publish
 from crm.services import interactions, streams
-from routing import engine, events
+from routing import bias, engine, events
 from routing.choices import QueueMode
 from routing.pacing import Pacing
 from routing.rules import Rules, as_steps
@@ -26,14 +26,14 @@ SELECT x.queue_id, jsonb_agg(jsonb_build_array(x.seconds, x.gives_up, k.code, x.
     ORDER BY x.position) AS steps
 FROM routing_queuestep x LEFT JOIN routing_skill k ON k.id = x.skill_id GROUP BY x.queue_id
 """
-_RULES = "q.slug, q.targets, q.required_skills, q.preferred_skills, q.ordering, s.steps, q.exclusive"
+_RULES = "q.slug, q.targets, q.required_skills, q.preferred_skills, q.ordering, s.steps, q.exclusive, q.longest_hold"
 
 _ITEMS_OF = """
 SELECT w.id, q.slug, w.family, w.units, w.required_skills, w.language, extract(epoch FROM w.queued_at)::float8,
        extract(epoch FROM w.deadline)::float8, w.priority_parts, w.customer_id, w.preferred_agent_id,
        extract(epoch FROM w.preferred_until)::float8, w.refused_by,
        extract(epoch FROM coalesce(w.entered_at, w.created_at))::float8, q.offer_seconds, q.mode,
-       {rules}, q.id
+       {rules}, q.id, w.accepted_at IS NOT NULL
 FROM routing_workitem w JOIN routing_queue q ON q.id = w.queue_id LEFT JOIN ({steps}) s ON s.queue_id = q.id
 WHERE
 """
@@ -116,7 +116,10 @@ class Router:
 
     def __init__(self) -> None:
         self.scale = scoring.Scale()
-        self.pool = engine.Pool(pacing=Pacing())
+        self.meter = bias.Meter()
+        self.alarms: list[bias.Pair] = []  # of the meter, as last looked up
+        self.told: tuple[float, str] = (0.0, "")  # when it said last what it believes, and what
+        self.pool = engine.Pool(pacing=Pacing(), meter=self.meter)
         self.rings: dict[int, int] = {}  # by item, how long its offer rings, in seconds
         self.unasked: set[int] = set()  # items whose queue gives them without asking
         self.calls: set[int] = set()  # that wait
@@ -125,7 +128,7 @@ class Router:
     def rebuild(self) -> None:
         """Forget everything and read what waits and who works."""
         self.scale = scoring.scale()
-        self.pool = engine.Pool(self.scale.weights, pacing=pacing())
+        self.pool = engine.Pool(self.scale.weights, pacing=pacing(), meter=self.meter)
         rows.run("DELETE FROM routing_change")
         self.rings, self.unasked, self.calls = {}, set(), set()
         self._add(rows.run(_ITEMS + _PUSHED))
@@ -211,12 +214,18 @@ def _known(text: str) -> Any:
 
 @lru_cache(1024)
 def _rules(
-    slug: str, targets: str, required: str, preferred: str, ordering: str, steps: str | None, exclusive: str
+    slug: str,
+    targets: str,
+    required: str,
+    preferred: str,
+    ordering: str,
+    steps: str | None,
+    exclusive: str,
+    hold: int | None,
 ) -> Rules:
     found = [orjson.loads(text) for text in (targets, required, preferred, steps or "[]")]
-    return Rules(
-        slug, found[0], found[1], found[2], ordering, as_steps(found[3]), frozenset(orjson.loads(exclusive))
-    )
+    alone = frozenset(orjson.loads(exclusive))
+    return Rules(slug, found[0], found[1], found[2], ordering, as_steps(found[3]), alone, hold)
 
 
 def rules_of_queues() -> dict[int, Rules]:
@@ -265,6 +274,11 @@ def live_in(queue_ids: list[int]) -> list[tuple]:
     )
 
 
+def pushed(limit: int) -> list[tuple]:
+    """What waits to be offered in any queue, the next due first, as rows for `item_of`."""
+    return rows.run(_ITEMS + _PUSHED + " ORDER BY w.deadline LIMIT %s", (limit,))
+
+
 def entered_at(row: tuple) -> float:
     """When this item came into its queue (epoch)."""
     return row[13]
@@ -277,7 +291,7 @@ def ring_of(row: tuple) -> int:
 
 def queue_of(row: tuple) -> int:
     """The id of this item's queue."""
-    return row[23]
+    return row[24]
 
 
 def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
@@ -296,8 +310,9 @@ def item_of(row: tuple, under: Rules | None = None) -> engine.Item:
         preferred=row[10],
         preferred_until=row[11] or 0.0,
         refused=frozenset(_known(row[12])),
+        begun=row[25],
     )
-    return (under or _rules(*row[16:23])).rule(item, row[13])
+    return (under or _rules(*row[16:24])).rule(item, row[13])
 
 
 def _seat(row: tuple) -> engine.Seat:

@@ -5,9 +5,9 @@ from typing import Any
 
 from crm import rows
 from routing import engine
-from routing.models import Assignment, Queue, WorkItem
+from routing.models import Agent, Assignment, Queue, WorkItem
 from routing.rules import OVERFLOW, say
-from routing.services import dispatch, scoring
+from routing.services import dispatch, scoring, standing
 
 
 def of(work_item_id: int) -> dict:
@@ -39,7 +39,7 @@ def of(work_item_id: int) -> dict:
 
 
 def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
-    """Of items that wait: {"why", "step", "steps": [{"at", "words", "passed"}]}; a fixed number of statements for the list."""
+    """Of items that wait: {"why", "held_until", "step", "steps": [{"at", "words", "passed"}]}; a fixed number of statements."""
     found = dispatch.rows_of(ids) if ids else []
     if not found:
         return {}
@@ -47,13 +47,21 @@ def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
     queues, scale = dispatch.rules_of_queues(), scoring.scale()
     seats = dispatch.seats_of_active()
     names = dict(Queue.objects.values_list("pk", "name"))
+    items = {row[0]: scale.weigh(dispatch.item_of(row)) for row in found}
+    holding = standing.holding_of(list(items.values()), seats, now, scale)
+    explained = {
+        one.id: engine.explain(one, seats, now, weights=scale.weights, holding=holding)
+        for one in items.values()
+    }
+    own = _names({one["waits_for"] for one in explained.values()} - {None})
     told = {}
     for row in found:
-        item, entered = scale.weigh(dispatch.item_of(row)), dispatch.entered_at(row)
+        item, entered = items[row[0]], dispatch.entered_at(row)
         under = queues[dispatch.queue_of(row)]
         _, step = engine.requirement(item, now)
         told[item.id] = {
-            "why": engine.explain(item, seats, now, weights=scale.weights)["why"],
+            "why": _words(explained[item.id], own),
+            "held_until": _moment(holding.items.get(item.id)),
             "step": "" if step == engine.EXACT else say(step),
             "steps": [
                 {
@@ -65,3 +73,19 @@ def why_waiting(ids: list[int]) -> dict[int, dict[str, Any]]:
             ],
         }
     return told
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def _names(agents: set[Any]) -> dict[int, str]:
+    known = Agent.objects.filter(pk__in=agents).select_related("user") if agents else ()
+    return {agent.pk: str(agent) for agent in known}
+
+
+def _words(explained: dict[str, object], names: dict[int, str]) -> str:
+    """Why it waits, with the agent's name where it waits for one."""
+    agent: Any = explained["waits_for"]
+    why = str(explained["why"])
+    return why.replace(f"agent {agent},", f"{names[agent]},") if agent in names else why

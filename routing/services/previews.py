@@ -119,7 +119,7 @@ def _scored(found: list[tuple], scale: scoring.Scale, now: float) -> dict[int, d
     """By item: its place from 1 and its score."""
     items = [scale.weigh(dispatch.item_of(row)) for row in found]
     means = engine.means(items)
-    ordered = sorted(items, key=lambda item: engine.order_key(item, now, means, scale.weights))
+    ordered = engine.lined_up(items, now, means, scale.weights)
     return {
         item.id: {"place": place, "score": round(engine.score(item, now, means, scale.weights)[0], 3)}
         for place, item in enumerate(ordered, 1)

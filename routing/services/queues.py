@@ -9,9 +9,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from crm import rows
-from crm.access import Permission, require
+from crm.access import Permission, leads, may, require, require_lead
 from crm.choices import Family
-from crm.errors import Conflict, InvalidInput
+from crm.errors import Conflict, InvalidInput, NotAllowed
 from crm.models import Channel, Team, User
 from crm.services import activities
 from routing.choices import GivesUp, QueueMode, QueueOrder
@@ -30,8 +30,10 @@ _SLUG = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9-]{0,49}")
 FIELDS = (
     "name", "team", "topics", "channels", "targets", "goal", "is_fallback", "mode", "ordering", "required_skills",
     "preferred_skills", "offer_seconds", "wrap_up_seconds", "codes_required", "pull_within", "escape_seconds",
-    "exclusive", "interrupt_seconds", "pending_seconds",
+    "exclusive", "interrupt_seconds", "pending_seconds", "longest_hold",
 )  # fmt: skip
+# What decides beyond the queue's own team: only who configures the house may change it.
+OF_THE_HOUSE = ("team", "topics", "channels", "is_fallback")
 
 
 def _wrong(field: str, problem: str) -> InvalidInput:
@@ -57,8 +59,12 @@ def create(given: dict[str, Any], *, by: User) -> Queue:
 
 
 def configure(queue: Queue, given: dict[str, Any], *, by: User) -> Queue:
-    """Change what is named, with a `reason`; `steps`, when named, replaces all of them."""
-    require(by, Permission.CONFIGURE)
+    """Change what is named, with a `reason`; `steps`, when named, replaces all of them.
+
+    The lead of its team may change what concerns his team: not whose it is, what comes in, or whether it is the fallback, nor
+    send work to queues of others.
+    """
+    require_lead(by, queue.team_id)
     with transaction.atomic():
         return _keep(Queue.objects.select_for_update().get(pk=queue.pk), given, "queue.configured", by)
 
@@ -67,6 +73,8 @@ def _keep(queue: Queue, given: dict[str, Any], verb: str, by: User) -> Queue:
     reason = _reason(given.get("reason"))
     before = described(queue) if queue.pk else {}
     fields, steps = checked(queue, given)
+    if not may(by, Permission.CONFIGURE):
+        _stays_in_the_team(queue, fields, steps, by)
     for name, value in fields.items():
         setattr(queue, name, value)
     if queue.is_fallback:
@@ -85,6 +93,19 @@ def _keep(queue: Queue, given: dict[str, Any], verb: str, by: User) -> Queue:
     activities.record(verb, by=by, queue=queue.slug, reason=reason, changes=changes)
     work_items.rules_changed(queue.pk)
     return queue
+
+
+def _stays_in_the_team(
+    queue: Queue, fields: dict[str, Any], steps: list[dict[str, Any]] | None, by: User
+) -> None:
+    """Refuse what a team's lead may not change."""
+    if odd := [name for name in OF_THE_HOUSE if name in fields and fields[name] != getattr(queue, name)]:
+        raise NotAllowed(f"Only who configures the house changes {', '.join(odd)}.")
+    before = set(queue.steps.values_list("target_id", flat=True))
+    for step in steps or ():
+        target = step["target"]
+        if target is not None and target.pk not in before and not leads(by, target.team_id):
+            raise NotAllowed(f"Only who configures the house sends work to {target.slug}.")
 
 
 def _reason(given: Any) -> str:
@@ -240,6 +261,7 @@ _CHECKS = {
     "pending_seconds": lambda field, value: (
         None if value is None else _whole(field, value, 10, LONGEST_PENDING)
     ),
+    "longest_hold": lambda field, value: None if value is None else _whole(field, value, 0, LONGEST_WAIT),
     "escape_seconds": lambda field, value: None if value is None else _whole(field, value, 1, LONGEST_WAIT),
 }
 
@@ -306,6 +328,7 @@ def rules_under(queue: Queue, given: dict[str, Any]) -> Rules:
         told["ordering"],
         tuple(_rule(step) for step in kept),
         frozenset(told["exclusive"]),
+        told["longest_hold"],
     )
 
 

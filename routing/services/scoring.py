@@ -1,4 +1,5 @@
-"""The score's weights: read by everything that orders work, changed with a reason after a preview (`practice.md` 3.4)."""
+"""The score's weights and the locks between channels: read by everything that orders work, changed with a reason after a
+preview (`practice.md` 3.2, 3.4)."""
 
 import math
 from collections.abc import Mapping
@@ -15,24 +16,28 @@ from crm.models import User
 from crm.services import activities
 from routing import engine
 from routing.models import Change, RuleChange, Scoring
-from routing.models.scoring import HEAVIEST, MOST_BANDS
+from routing.models.scoring import ALARM_ABOVE, HEAVIEST, MOST_BANDS
 
 PARTS = ("urgency", "value", "target", "channel", "age", "sentiment", "reach")
-FIELDS = (*PARTS, "bands", "band_width", "channels")
+NUMBERS = (*PARTS, "bands", "band_width")
+# A call is exempt from every lock: it needs a whole agent.
+LOCKABLE = tuple(family for family in Family.values if family != Family.VOICE)
 LIGHTEST = 0.001  # of what must weigh more than nothing
 LONGEST_REASON = 200
 
 _READ = """
-SELECT urgency, value, target, channel, age, sentiment, reach, bands, band_width, channels FROM routing_scoring WHERE id = 1
+SELECT urgency, value, target, channel, age, sentiment, reach, bands, band_width, channels, locked, alarm_above
+FROM routing_scoring WHERE id = 1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The engine's weights, and what each channel family is worth."""
+    """The engine's weights with its locks, what each channel family is worth, and when the bias meter rings."""
 
     weights: engine.Weights = field(default_factory=engine.Weights)
     channels: Mapping[str, float] = field(default_factory=dict)
+    alarm_above: float = ALARM_ABOVE
 
     def weigh(self, item: engine.Item) -> engine.Item:
         """Fill in what the item's channel is worth."""
@@ -45,15 +50,24 @@ def scale() -> Scale:
     found = rows.run(_READ)
     if not found:
         return Scale()
-    *weights, channels = found[0]
+    *weights, channels, locked, alarm_above = found[0]
     read: Any = rows.from_json(channels)
-    return Scale(engine.Weights(**dict(zip(FIELDS[:-1], weights, strict=True))), read)
+    shut: Any = rows.from_json(locked)
+    return Scale(
+        engine.Weights(**dict(zip(NUMBERS, weights, strict=True)), locked=frozenset(shut)),
+        read,
+        alarm_above,
+    )
 
 
 def told(one: Scale) -> dict[str, Any]:
     """Weights as API clients and the history see them."""
-    shown = {name: getattr(one.weights, name) for name in FIELDS[:-1]}
-    return shown | {"channels": {family: one.channels.get(family, 1.0) for family in Family.values}}
+    shown = {name: getattr(one.weights, name) for name in NUMBERS}
+    return shown | {
+        "channels": {family: one.channels.get(family, 1.0) for family in Family.values},
+        "locked": sorted(one.weights.locked),
+        "alarm_above": one.alarm_above,
+    }
 
 
 def change(given: dict[str, Any], *, by: User) -> Scale:
@@ -78,7 +92,8 @@ def change(given: dict[str, Any], *, by: User) -> Scale:
 def under(given: dict[str, Any]) -> Scale:
     """What would count with these changes; InvalidInput names what makes no sense."""
     now = told(scale())
-    weights: dict[str, Any] = {name: _weight(name, given.get(name, now[name])) for name in FIELDS[:-1]}
+    weights: dict[str, Any] = {name: _weight(name, given.get(name, now[name])) for name in NUMBERS}
+    weights["locked"] = _locked(given.get("locked", now["locked"]))
     channels = given.get("channels", now["channels"])
     if not isinstance(channels, dict) or set(channels) - set(Family.values):
         raise _wrong("channels", "is an object of weights by channel family")
@@ -86,7 +101,16 @@ def under(given: dict[str, Any]) -> Scale:
         engine.Weights(**weights),
         now["channels"]
         | {family: _within(f"channels.{family}", worth, 0, HEAVIEST) for family, worth in channels.items()},
+        _within("alarm_above", given.get("alarm_above", now["alarm_above"]), 0, 100),
     )
+
+
+def _locked(value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple) or any(
+        not isinstance(one, str) or one not in LOCKABLE for one in value
+    ):
+        raise _wrong("locked", f"is a list of {', '.join(LOCKABLE)}")
+    return frozenset(value)
 
 
 def _weight(name: str, value: Any) -> float | int:

@@ -9,7 +9,7 @@ from crm.models import User
 from routing import engine
 from routing.models import Queue
 from routing.rules import say
-from routing.services import dispatch, places, scoring
+from routing.services import dispatch, places, scoring, standing
 
 LOOKED_AT = 100  # next due of each queue, put in the engine's order
 SHOWN = 25
@@ -55,13 +55,16 @@ def queues(user: User) -> list[dict]:
     """Every queue that the reader may know of, with what waits next; a fixed number of statements."""
     visible = list(_known_to(user))
     ids = [queue.pk for queue in visible]
-    standing = {row[0]: row[1:] for row in rows.run(_STANDING, (ids,))}
+    counts = {row[0]: row[1:] for row in rows.run(_STANDING, (ids,))}
     waiting = _next(ids, user)
     told = places.of_queues(ids)
     for one in (item for items in waiting.values() for item in items):
         one["wait"] = told.get(one["id"])
+    said = standing.read()
+    held = said.held if said else {}
     return [
-        _queue(queue, standing.get(queue.pk, (0, 0, None, None)), waiting.get(queue.pk, []))
+        _queue(queue, counts.get(queue.pk, (0, 0, None, None)), waiting.get(queue.pk, []))
+        | {"held": held.get(queue.slug)}
         for queue in visible
     ]
 
@@ -112,8 +115,8 @@ def _item(row: dict) -> engine.Item:
     )  # fmt: skip
 
 
-def _queue(queue: Queue, standing: tuple, items: list[dict]) -> dict:
-    waiting, in_work, oldest, due = standing
+def _queue(queue: Queue, counts: tuple, items: list[dict]) -> dict:
+    waiting, in_work, oldest, due = counts
     return {
         "slug": queue.slug,
         "name": queue.name,

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from crm.access import Permission, find, may, outside_closed, require
+from crm.access import Permission, find, leads, may, outside_closed, require, require_lead
 from crm.choices import Family
 from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import Channel, Team, User
@@ -19,7 +19,14 @@ from routing.services import orphans, previews, pulls, queues, simulations, wait
 
 SPARE_STEPS = 2
 CHANGES = 50  # that are shown
-NUMBERS = ("wrap_up_seconds", "pull_within", "escape_seconds", "interrupt_seconds", "pending_seconds")
+NUMBERS = (
+    "wrap_up_seconds",
+    "pull_within",
+    "escape_seconds",
+    "interrupt_seconds",
+    "pending_seconds",
+    "longest_hold",
+)
 CHOSEN = ("channels", "exclusive")
 YES_OR_NO = ("is_fallback", "codes_required")
 
@@ -63,6 +70,7 @@ class QueueDetail(Page):
         given = _given(request)
         try:
             if request.POST.get("act") == "try":
+                require_lead(request.user, queue.team_id)
                 tried = previews.of_queue(queue, given, by=request.user)
                 context = self.context(request, **kwargs) | {"preview": tried, "tried": True}
                 return render(request, self.template, _typed(context, given, request))
@@ -130,6 +138,7 @@ def _choices(user: User, queue: Queue | None) -> dict[str, Any]:
     return {
         "can_configure": may(user, Permission.CONFIGURE),
         "can_simulate": may(user, Permission.SIMULATE),
+        "can_keep": may(user, Permission.CONFIGURE) if queue is None else leads(user, queue.team_id),
         "families": [
             (family.value, str(family.label), work_items.offer_seconds(family)) for family in Family
         ],

@@ -42,6 +42,9 @@ class Weights(Page):
             "can_configure": may(request.user, Permission.CONFIGURE),
             "weights": [(name, *WORDS[name], typed[name]) for name in WORDS],
             "families": [(family.value, str(family.label), worths[family.value]) for family in Family],
+            "lockable": [(family, str(Family(family).label)) for family in scoring.LOCKABLE],
+            "locked": typed["locked"],
+            "alarm_above": typed["alarm_above"],
             "reason": typed.get("reason", ""),
             "preview": previews.of_scoring({}, by=request.user),
             "tried": False,
@@ -77,6 +80,10 @@ def _given(request: HttpRequest) -> dict[str, Any]:
     }
     if worths:
         given["channels"] = worths
+    if "locked" in post:
+        given["locked"] = [family for family in post.getlist("locked") if family]
+    if "alarm_above" in post:
+        given["alarm_above"] = _number("alarm_above", post["alarm_above"])
     return given | ({"reason": post["reason"]} if "reason" in post else {})
 
 

@@ -242,8 +242,9 @@ REST = [
     api("GET", "queues/{queue}/", EVERYBODY),
     api("POST", "queues/", "201:A 403:SGMUC", slug="night", name="Night", team="{team_slug}", reason="we work at night"),
     api("GET", "queues/{queue}/wait/?family=voice", EVERYBODY),
-    api("PATCH", "queues/{queue}/", "200:A 403:SGMUC", goal=0.8, reason="fewer people"),
-    api("POST", "queues/{queue}/preview/", "200:A 403:SGMUC", ordering="oldest"),
+    # Its team's lead too, and no other's.
+    api("PATCH", "queues/{queue}/", "200:AS 403:GMUC", "200:A 403:SGMUC", goal=0.8, reason="fewer people"),
+    api("POST", "queues/{queue}/preview/", "200:AS 403:GMUC", "200:A 403:SGMUC", ordering="oldest"),
     # Nothing waits there that is fetched.
     api("POST", "queues/{queue}/next/", "409:ASG 403:MUC", scope="queues:write desk"),
     api("GET", "simulations/", EVERYBODY),
@@ -252,6 +253,7 @@ REST = [
     api("GET", "scoring/", EVERYBODY, scope="queues:read"),
     api("PATCH", "scoring/", "200:A 403:SGMUC", scope="queues:write", urgency=0.4, reason="a hard winter"),
     api("POST", "scoring/preview/", "200:A 403:SGMUC", scope="queues:write", urgency=0.4),
+    api("GET", "fairness/", "200:ASMU 403:GC", scope="queues:read"),
     api("GET", "skills/", EVERYBODY),
     api("POST", "skills/", "201:A 403:SGMUC", code="danish", name="Danish"),
     api("GET", "skills/{skill}/", EVERYBODY),
@@ -259,6 +261,9 @@ REST = [
     api("PUT", "agents/{agent}/skills/", "200:A 403:SGMUC", "200:A 403:SGMUC", skills=[]),
     api("GET", "agents/", EVERYBODY),
     api("GET", "agents/{agent}/", EVERYBODY, SEES_ALL),
+    api("GET", "agents/{agent}/idle/", EVERYBODY, SEES_ALL),
+    # Only who takes work has an answer.
+    api("GET", "agents/{me}/idle/", "200:ASG 404:MUC", scope="agents:read desk"),
     api("PUT", "agents/{agent}/presence/", "200:AS 403:GMUC", "200:A 403:GMUC 404:S", state="break"),
     api("PUT", "agents/{me}/presence/", "200:ASG 403:MUC", scope="agents:write desk", state="break"),
     api("GET", "handover/", "200:ASG 403:MUC", scope="desk"),
@@ -462,6 +467,9 @@ PAGES = [
     page("GET", "/simulator/", "200:AS 403:GMUC"),
     page("POST", "/simulator/", "302:AS 403:GMUC", kind="synthetic", scenario="normal", centre="reference"),
     page("GET", "/simulator/{simulation}/", "200:AS 403:GMUC"),
+    page("GET", "/agents/me/idle/", "200:ASG 404:MUC"),
+    page("GET", "/agents/{agent}/idle/", EVERYBODY, SEES_ALL),
+    page("GET", "/fairness/", "200:ASMU 403:GC"),
     page("GET", "/scoring/", EVERYBODY),
     page("POST", "/scoring/", "302:A 403:SGMUC", urgency="0.5", reason="a hard winter", act="keep"),
     page("GET", "/queues/new/", "200:A 403:SGMUC"),
@@ -481,7 +489,7 @@ PAGES = [
     page(
         "POST",
         "/queues/{queue}/",
-        "302:A 403:SGMUC",
+        "302:AS 403:GMUC",
         "302:A 403:UC 404:SGM",
         goal="80",
         reason="fewer people",

@@ -41,6 +41,7 @@ def things():
         "import": imports.upload(b"Name,<b>order\n<script>alert(1),<author>\n", "<b>order.csv", by=None).pk,
         "export": 1,
         "simulation": make.make_simulation(title="<b>order</b> <script>alert(1)</script>").pk,
+        "agent": make.make_agent(make.make_user(name="<b>order</b> <script>alert(1)</script>")).pk,
         "queue": make.make_queue(name="<b>order</b> <script>alert(1)</script>").slug,
         "company": Company.objects.create(name="<b>order</b> <script>alert(1)</script>").pk,
         "macro": make.make_macro(

@@ -49,7 +49,7 @@ PINNED = {
     "/companies/": 5,
     "/mentions/": 4,
     "/deliveries/": 6,
-    "/queues/": 15,  # six of them ask what nobody could take, and why; one for calls and chats
+    "/queues/": 16,  # six of them ask what nobody could take, and why; one for calls and chats, one for what is held
     "/boards/floor/": 8,
     "/desk/": 12,
 }

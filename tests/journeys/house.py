@@ -33,7 +33,7 @@ PHONE = {"width": 390, "height": 844}
 PAGES = {
     "agent1": ["/desk/", "/mentions/", "/customers/", "{customer}", "/tickets/", "/tickets/?view=all", "{ticket}",
                "{interaction}", "/queues/", "/queues/billing/", "/search/?q=router", "/help/keys/", "/macros/", "/notices/",
-               "/bulks/", "/handover/"],
+               "/bulks/", "/handover/", "/agents/me/idle/"],
     "supervisor": ["/boards/floor/", "/boards/social/", "/mentions/", "/customers/", "{customer}", "/companies/", "{company}",
                    "/tickets/", "/mentions/?columns=network,author,text,verdict,followers,posted_at",
                    "/customers/?ordering=-last_contact", "/companies/1/restricted/", "{ticket}", "{interaction}", "/queues/",
@@ -45,7 +45,8 @@ PAGES = {
     "admin": ["/channels/", "/channels/mailbox/",
               "/boards/floor/", "/privacy/", "/merging/", "/people/", "/rights/", "/rights/new/", "/deliveries/", "/imports/",
               "/exports/", "/companies/", "/admin/", "/admin/crm/channel/", "{channel}", "/queues/billing/", "/queues/new/",
-              "/scoring/", "/simulator/", "/accounts/reauthenticate/", "/admin/routing/agent/add/", "/admin/routing/queue/"],
+              "/scoring/", "/simulator/", "/fairness/",
+              "/accounts/reauthenticate/", "/admin/routing/agent/add/", "/admin/routing/queue/"],
 }  # fmt: skip
 
 

@@ -57,6 +57,9 @@ BREAKS = {
     "a closed contact has no open work item": [
         "UPDATE routing_workitem SET status = 'waiting' WHERE status = 'done'"
     ],
+    "what was counted of choices holds together": [
+        "INSERT INTO routing_choicecount (hour, what, won, number) VALUES (now(), 'looked', 'chat', 1)"
+    ],
     "an open contact is owned by a team": ["UPDATE crm_interaction SET team_id = NULL WHERE status = 'open'"],
     "work waits in a queue that there is, and never goes back to one it overflowed from": [
         "UPDATE routing_workitem SET been_in = jsonb_build_array(queue_id)"

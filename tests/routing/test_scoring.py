@@ -112,7 +112,11 @@ def test_the_database_refuses_them_too(wrong):
 
 def test_the_page_tries_and_keeps(owner):
     urgent, valued = two_waiting()
-    sent = {name: str(value) for name, value in scoring.told(scoring.scale()).items() if name != "channels"}
+    sent = {
+        name: str(value)
+        for name, value in scoring.told(scoring.scale()).items()
+        if name not in ("channels", "locked")
+    }
     tried = owner.post("/scoring/", sent | {"value": "5", "urgency": "0", "act": "try"})
     assert tried.context["preview"]["items"][0]["work_item"] == valued.pk
     assert "What would have happened" in tried.content.decode()

@@ -28,7 +28,13 @@ from routing.simulation import (
 )
 
 ENGINE = "engine"
-POLICIES: dict[str, Callable[[], Policy]] = {ENGINE: RouterPipe, **REFERENCES}
+MASKED = "masked"  # the engine that hears no channel's name
+POLICIES: dict[str, Callable[[], Policy]] = {
+    ENGINE: RouterPipe,
+    MASKED: lambda: RouterPipe(masked=True),
+    **REFERENCES,
+}
+USUAL = [ENGINE, *REFERENCES]
 HEADINGS = (
     "policy", "score", "attain", "gap", "voice", "chat", "dm", "social", "email", "vip", "worst lang", "occup", "bias",
     "idle min", "carried", "refused", "ms", "slowest",
@@ -44,7 +50,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--seed", action="append", type=int, help="repeat for means over several days; default 1"
         )
-        parser.add_argument("--policy", action="append", choices=sorted(POLICIES), help="default: all")
+        parser.add_argument(
+            "--policy", action="append", choices=sorted(POLICIES), help="default: all but masked"
+        )
         parser.add_argument(
             "--centre", choices=sorted(CENTRES), default="reference", help="who works and what they can do"
         )
@@ -66,7 +74,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print all figures as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = options["policy"] or list(POLICIES)
+        names = options["policy"] or USUAL
         seeds = options["seed"] or [1]
         if options["size"] <= 0:
             raise CommandError("--size is more than nothing")

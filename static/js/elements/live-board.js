@@ -8,6 +8,7 @@ import { Sparkline } from "../sparkline.js";
 const SOON = 5 * 60_000;
 const STAFF = ["idle", "in_work", "wrap_up", "break", "not_responding"];
 const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
+const minute = new Intl.DateTimeFormat(undefined, { timeStyle: "short", hourCycle: "h23" });
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
 function linkTo(href, text) {
@@ -73,6 +74,8 @@ class LiveBoard extends HTMLElement {
       breach: breach <= 0 ? "breached" : "breach near", staff: this.staffWords(queue.staffed), "in-work": `${overdue}${queue.in_work ?? 0} in work`,
     });
     show(tile, "breach", breach <= SOON);
+    show(tile, "held", Boolean(queue.held));
+    if (queue.held) fill(tile, { held: `${queue.held.count} held for calls, next at ${minute.format(new Date(queue.held.next_at))}` });
     tile.querySelector('[data-part="breach"]').className = `badge badge--${breach <= 0 ? "bad" : "warn"}`;
     tile.querySelector('[data-fill="level"]').dataset.level = { bad: "bad", good: "good", none: "" }[tile.dataset.sl];
     tile.querySelector('[data-fill="waiting"]').dataset.testid = `waiting-${queue.slug}`;
@@ -102,9 +105,12 @@ class LiveBoard extends HTMLElement {
     const chosen = agent.state && agent.state !== "available" && agent.doing === "idle";
     const shown = chosen ? agent.state : (agent.doing ?? agent.state);
     row.querySelector(".state").className = `state state--${shown}`;
-    row.querySelector(".state").title = agent.reason || words(agent.state);
+    row.querySelector(".state").title = `${agent.reason || words(agent.state)}: why?`;
     const items = (agent.items ?? []).slice(0, 3).join(", ") + ((agent.items?.length ?? 0) > 3 ? ` +${agent.items.length - 3}` : "");
-    fill(row, { state: words(shown), name: agent.name, load: agent.units ? `${agent.load ?? 0} / ${agent.units}` : "–", items: items || agent.reason || "" });
+    const state = row.querySelector('[data-fill="state"]');
+    // Left alone while it says the same: somebody may be on the link.
+    if (state.textContent !== words(shown)) state.replaceChildren(linkTo(`/agents/${agent.id}/idle/`, words(shown)));
+    fill(row, { name: agent.name, load: agent.units ? `${agent.load ?? 0} / ${agent.units}` : "–", items: items || agent.reason || "" });
     instant(row.querySelector("relative-time"), agent.since);
   }
 
