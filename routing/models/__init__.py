@@ -7,7 +7,7 @@ from routing.models.joinings import Joining
 from routing.models.queues import Queue, QueueStep, RuleChange
 from routing.models.scoring import ChoiceCount, Scoring
 from routing.models.simulations import Simulation
-from routing.models.work_items import Assignment, Change, Leader, WorkItem
+from routing.models.work_items import Assignment, Change, Leader, Standing, WorkItem
 
 __all__ = [
     "Agent",
