@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import psycopg
@@ -23,6 +24,7 @@ from django.utils import timezone
 
 from crm import counters, live
 from crm.access import Permission, may
+from crm.connectors import base
 from crm.models import ApiToken, Channel
 from crm.secrets import digest
 from crm.services import deliveries
@@ -36,6 +38,7 @@ JOIN_SECONDS = 0.0015
 ROUTES = ["/api/v1/deliveries/<slug>/", "/health/live", "/health/ready"]
 
 _DOOR = re.compile(r"^/api/v1/deliveries/([-a-zA-Z0-9_]*[a-zA-Z_-][-a-zA-Z0-9_]*)/$")
+_HOOK = re.compile(r"^/hooks/([a-z0-9_]{1,30})/([-a-zA-Z0-9_]*[a-zA-Z_-][-a-zA-Z0-9_]*)/$")
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')
 
 Send = Callable[[dict], Awaitable[None]]
@@ -102,6 +105,21 @@ def open_envelope(body: bytes) -> tuple[list[bytes], bool]:
     return slices, False
 
 
+def _asked(scope: dict) -> dict[str, str]:
+    """The words of the query. Raises Refused."""
+    try:
+        return dict(parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=50))
+    except ValueError as error:
+        raise Refused(400, "bad_query", "The query cannot be read.") from error
+
+
+def opened(body: bytes) -> Any:
+    """The JSON of a body that nests no deeper than we read. Raises Refused."""
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth_and_slices(body)[0] > MAX_DEPTH:
+        raise Refused(400, "too_deep", f"JSON nests deeper than {MAX_DEPTH}.")
+    return _decode(body)
+
+
 def _decode(body: bytes) -> Any:
     try:
         return orjson.loads(body)
@@ -148,6 +166,8 @@ class _Known:
 
     id: int
     secrets: list[str]
+    connector: str
+    options: dict[str, Any]
     until: float
 
 
@@ -171,13 +191,16 @@ class Intake:
 
     def serves(self, path: str, method: str) -> bool:
         """Whether this request is for a plain door."""
-        return path.startswith("/health/") or (method != "GET" and bool(_DOOR.match(path)))
+        return path.startswith(("/health/", "/hooks/")) or (method != "GET" and bool(_DOOR.match(path)))
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         try:
             if path.startswith("/health/"):
                 await self._health(path, send)
+                return
+            if path.startswith("/hooks/"):
+                await self._hook(scope, receive, send)
                 return
             if method != "POST":
                 raise Refused(405, "method_not_allowed", "Deliveries are posted.")
@@ -211,6 +234,33 @@ class Intake:
         if single and answer["rejected"]:
             return 422, answer
         return 202, answer
+
+    async def _hook(self, scope: dict, receive: Receive, send: Send) -> None:
+        """A provider's own handshake, or its own signature and then one durable write. It hears 200, as providers wish."""
+        place = _HOOK.match(scope["path"])
+        channel = await self._channel(place[2]) if place else None
+        hooked = base.hooked(place[1]) if place and channel and channel.connector == place[1] else None
+        if channel is None or hooked is None:
+            raise Refused(404, "not_found", "There is no such webhook.")
+        if scope["method"] == "GET":
+            shown = hooked.challenge(channel.secrets[0], channel.options, _asked(scope))
+            if shown is None:
+                raise Refused(403, "wrong_challenge", "This is not the handshake that was agreed.")
+            await respond_raw(send, 200, shown[1], shown[0])
+            return
+        if scope["method"] != "POST":
+            raise Refused(405, "method_not_allowed", "Events are posted.")
+        body = await read_body(receive)
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        if not any(secret and hooked.is_signed(secret, headers, body) for secret in channel.secrets):
+            raise Refused(401, "bad_signature", "The signature is missing or wrong.")
+        raws = hooked.split(opened(body), channel.options)
+        if len(raws) > MAX_ITEMS:
+            raise Refused(413, "too_many_items", f"At most {MAX_ITEMS} items at once.")
+        sent = deliveries.read(channel.id, raws, channel.connector)
+        await respond(send, 200, (await self._store(sent)).as_dict())
 
     async def _channel(self, slug: str) -> _Known | None:
         now = time.monotonic()
@@ -355,7 +405,8 @@ def _load_channel(slug: str) -> _Known | None:
     channel = Channel.objects.filter(slug=slug, is_active=True).first()
     if channel is None:
         return None
-    return _Known(channel.pk, [channel.secret, channel.previous_secret], time.monotonic() + 1.0)
+    secrets = [channel.secret, channel.previous_secret]
+    return _Known(channel.pk, secrets, channel.connector, channel.options, time.monotonic() + 1.0)
 
 
 def _token_may_deliver(hashed: str) -> bool:
@@ -412,6 +463,18 @@ def problem(status: int, code: str, detail: str) -> dict:
         "detail": detail,
         "code": code,
     }
+
+
+async def respond_raw(send: Send, status: int, data: bytes, kind: str) -> None:
+    """Answer with these bytes."""
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(data)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": data})
 
 
 async def respond(send: Send, status: int, body: dict, headers: list[tuple[bytes, bytes]] = ()) -> None:

@@ -25,6 +25,8 @@ class SocialcareConfig(AppConfig):
         mentions = import_module("socialcare.services.mentions")
         base.register("simnet", "socialcare.networks.simulated")
         base.register("mastodon", "socialcare.networks.mastodon")
+        base.register("meta", "socialcare.networks.meta")
+        base.register("x", "socialcare.networks.x")
         base.register_taker(NETWORKS, mentions.ingest)
         base.register_follower(mentions.follow_changes)
         judging.register(import_module("socialcare.services.judge").judge)

@@ -44,7 +44,8 @@ class Capabilities:
     reply_hours: int | None = None  # how long after the customer's last word an answer is taken
     idempotent: bool = False  # a second request under one key makes no second post
     fetched: bool = False  # we look for what is new
-    pushed: bool = False  # the network tells us
+    pushed: bool = False  # the network tells us,
+    hooked: bool = False  # by webhook in its own way
     proven: bool = True  # the network vouches for who wrote; in a mail anybody can write any sender
     cost_of_send: int = 0  # units of its quota
     cost_of_fetch: int = 0
@@ -90,6 +91,21 @@ class Connector(Protocol):
 
     def look_up(self, channel: Channel, key: str) -> str | None:
         """The id of the post made under our key, or None where nobody can say."""
+
+
+class Hooked(Connector, Protocol):
+    """A provider that tells us by webhook in its own way, at `/hooks/<connector>/<channel>/`. Arithmetic only."""
+
+    def challenge(
+        self, secret: str, options: dict[str, Any], asked: dict[str, str]
+    ) -> tuple[str, bytes] | None:
+        """Content type and body by which we show that the address is ours; None when it is not asked as agreed."""
+
+    def is_signed(self, secret: str, headers: dict[str, str], body: bytes) -> bool:
+        """Whether these very bytes are signed with this secret; names of headers are in small letters."""
+
+    def split(self, data: Any, options: dict[str, Any]) -> list[bytes]:
+        """What a body tells of, piece by piece, as `parse` reads it; what is no message of anybody is left out."""
 
 
 class Fetching(Connector, Protocol):
@@ -153,6 +169,14 @@ def fetching(name: str) -> Fetching | None:
         return None
     found = connector(name)
     return cast("Fetching", found) if found.CAN.fetched else None
+
+
+def hooked(name: str) -> Hooked | None:
+    """The connector of that name if its provider tells us by webhook in its own way."""
+    if name not in _paths:
+        return None
+    found = connector(name)
+    return cast("Hooked", found) if found.CAN.hooked else None
 
 
 def is_proven(name: str) -> bool:
