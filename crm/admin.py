@@ -318,7 +318,7 @@ class ChannelForm(forms.ModelForm):
 
     class Meta:
         model = Channel
-        fields = ("name", "slug", "kind", "brand", "is_active", "connector", "base_url", *SECRETS)
+        fields = ("name", "slug", "kind", "brand", "is_active", "connector", "base_url", "options", *SECRETS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -335,6 +335,12 @@ class ChannelForm(forms.ModelForm):
             # What the form begins with must not hold the secret either: it would be in the page's source.
             self.initial[name] = ""
             field.help_text = f"{field.help_text} {'Set; leave empty to keep it.' if stored else 'Not set.'}"
+
+    def clean_options(self) -> dict[str, Any]:
+        options = self.cleaned_data["options"] or {}
+        if not isinstance(options, dict):
+            raise forms.ValidationError("Options are an object.")
+        return options
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -384,7 +390,7 @@ class ChannelAdmin(Configuration, admin.ModelAdmin):
         (
             "How it is reached",
             {
-                "fields": ("connector", "base_url", "token"),
+                "fields": ("connector", "base_url", "token", "options"),
                 "description": "Deliveries come in at /api/v1/deliveries/&lt;slug&gt;/. An inactive channel takes none and "
                 "sends nothing. The base address is reached whatever it is; other private addresses never are.",
             },
