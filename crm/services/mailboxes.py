@@ -26,7 +26,7 @@ def open_box(given: dict[str, Any], *, by: User) -> Channel:
     """A new mailbox of a brand; it is not fetched before somebody switches it on (`polls.switch`)."""
     errors: dict[str, str] = {}
     name = _line(given, "name", 100, errors)
-    brand = Brand.objects.filter(slug=str(given.get("brand", ""))).first()
+    brand = Brand.objects.filter(slug=str(given.get("brand") or "").replace("\x00", "")).first()
     if brand is None:
         errors["brand"] = "is the key of a brand"
     options = _options(given, errors)

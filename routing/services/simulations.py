@@ -151,7 +151,7 @@ def _shifts(value: Any, asker: _Asker) -> dict[str, int]:
 def _weights(value: Any, asker: _Asker) -> dict[str, Any]:
     weights = _object("change.weights", value)
     scoring.under(weights)
-    return {name: weights[name] for name in scoring.FIELDS if name in weights}
+    return {name: weights[name] for name in (*scoring.NUMBERS, "channels") if name in weights}
 
 
 def _agents(value: Any, asker: _Asker) -> list[int]:

@@ -231,7 +231,7 @@ def _form(request: HttpRequest, asked: dict[str, Any], title: str) -> dict[str, 
         ],
         "weights": [
             (name, name.replace("_", " ").capitalize(), change.get("weights", {}).get(name, ""), scale[name])
-            for name in scoring.FIELDS[:-1]
+            for name in scoring.NUMBERS
         ],
         "agents": [
             (one.pk, str(one), one.pk in out, shifts.get(str(one.pk), ""))
@@ -275,7 +275,7 @@ def _given(request: HttpRequest) -> dict[str, Any]:
         what: found for what in simulations.PACING_BY_FAMILY if (found := _by_family(request, what, ""))
     }
     weights = {
-        name: _number(post[f"w-{name}"]) for name in scoring.FIELDS[:-1] if post.get(f"w-{name}", "").strip()
+        name: _number(post[f"w-{name}"]) for name in scoring.NUMBERS if post.get(f"w-{name}", "").strip()
     }
     out = [_number(one) for one in post.getlist("out")]
     shifts = {

@@ -320,7 +320,9 @@ def graph():
 
 def written(channel, audience: str = "public", **fields):
     contact = factories.make_interaction(channel, audience=fields.pop("of", audience))
-    return messages._store(contact, factories.make_user(), "Hello", audience, fields.pop("key", "k" * 64))
+    return messages._store(
+        contact, factories.make_user(), "Hello", audience, fields.pop("key", "k" * 64), released=True
+    )
 
 
 @pytest.mark.django_db
