@@ -132,6 +132,11 @@ def test_a_full_agent_is_asked_nothing_until_he_puts_one_aside_and_sees_the_room
     for word in words:
         house.close(token, word)
     expect(used).to_have_text(re.compile(r"^\d / 15$"))
+    agent.keyboard.press("Control+k")
+    agent.keyboard.type("offline")
+    agent.keyboard.press("Enter")
+    expect(agent.locator(".presence__button")).to_contain_text("Offline")
+    agent.context.close()  # nobody of this story answers in the next one
 
 
 def contact_of(house: House, token: str, words: str) -> int:

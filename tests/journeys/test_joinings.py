@@ -22,6 +22,7 @@ def fits(page: Page) -> None:
 
 def test_a_warm_transfer_from_one_desk_to_another(house: House, browser):
     token = house.token()
+    house.close_waiting(token)
     words = "@brand my hornbeam table arrived without legs, please help!"
     house.deliver(token, id="joinings-1", text=words, author=AUTHOR, lang="en")
     sender, receiver = enter(browser, house.url, "agent2"), enter(browser, house.url, "agent4")
