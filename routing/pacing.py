@@ -27,7 +27,7 @@ class Pacing:
 
     # The share of the promise after which the work should have begun, and the share after which it is held no longer.
     begin: Mapping[str, float] = field(default_factory=lambda: {"message": 0.6, "social": 0.6, "mail": 0.7})
-    longest: Mapping[str, float] = field(default_factory=lambda: {"message": 0.5, "social": 0.5, "mail": 0.8})
+    longest: Mapping[str, float] = field(default_factory=lambda: {"message": 0.5, "social": 0.45, "mail": 0.8})
     hold_seconds: Mapping[str, float] = field(
         default_factory=dict
     )  # longest hold by queue, instead of the share
@@ -38,7 +38,7 @@ class Pacing:
     window: float = 1200.0  # s of calls that are remembered
     start: float = 0.3  # agents that must be missing before another one begins deferred work
     steep: float = 6.0  # the power with which an item's rush grows towards the end of its promise
-    early: float = 0.02  # the rush of deferred work that has only just come; that of a call or chat is one
+    early: float = 0.03  # the rush of deferred work that has only just come; that of a call or chat is one
     # The rush of a call or chat whose promise is over: one of another kind whose promise can still be kept goes first, until
     # the older one starves. Among those of one kind the older goes first all the same.
     late: float = 0.6

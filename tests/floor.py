@@ -88,7 +88,8 @@ PEOPLE = """
 SELECT g.id, g.load, g.capacity, g.parked_limit, g.chosen, g.missed_in_row, coalesce(h.units, 0) AS held, h.parked, h.costly,
     p.current, p.intervals
 FROM routing_agent g CROSS JOIN LATERAL (
-    SELECT sum(a.units) AS units, count(*) FILTER (WHERE a.parked_at IS NOT NULL) AS parked,
+    -- What a call set aside was not put aside by him: it comes back by itself, and its room is kept.
+    SELECT sum(a.units) AS units, count(*) FILTER (WHERE a.parked_at IS NOT NULL AND a.interrupted_at IS NULL) AS parked,
         count(*) FILTER (WHERE a.parked_at IS NOT NULL AND a.units > 0) AS costly
     FROM routing_assignment a WHERE a.agent_id = g.id AND a.status IN ('offered', 'accepted')
 ) h CROSS JOIN LATERAL (
