@@ -27,7 +27,9 @@ class Pacing:
 
     # The share of the promise after which the work should have begun, and the share after which it is held no longer.
     begin: Mapping[str, float] = field(default_factory=lambda: {"message": 0.6, "social": 0.6, "mail": 0.7})
-    longest: Mapping[str, float] = field(default_factory=lambda: {"message": 0.5, "social": 0.45, "mail": 0.8})
+    longest: Mapping[str, float] = field(
+        default_factory=lambda: {"message": 0.5, "social": 0.45, "mail": 0.8}
+    )
     hold_seconds: Mapping[str, float] = field(
         default_factory=dict
     )  # longest hold by queue, instead of the share
