@@ -80,6 +80,17 @@ class Page(View):
         return {}
 
 
+def form_again(
+    request: HttpRequest, template: str, context: dict, given: dict, error: DomainError
+) -> HttpResponse:
+    """The form as it was sent, with what is wrong: nothing typed is lost, but a password never comes back."""
+    errors = error.extra.get("errors") or {"": error.detail}
+    kept = {name: value for name, value in given.items() if name != "password"}
+    return render(
+        request, template, context | {"form": context["form"] | kept, "errors": errors}, status=error.status
+    )
+
+
 class Act(Page):
     """A page that only acts: POST, then back to where it was."""
 

@@ -12,7 +12,7 @@ from crm.connectors import base, mail
 from crm.errors import DomainError
 from crm.models import Brand, Channel, PollDay
 from crm.services import mailboxes, polls
-from crm.views.base import Page
+from crm.views.base import Page, form_again
 
 DAYS = 14
 BLANK = {
@@ -51,7 +51,7 @@ class NewMailbox(Page):
         try:
             made = mailboxes.open_box(given, by=request.user)
         except DomainError as error:
-            return _again(request, self.template, self.context(request), given, error)
+            return form_again(request, self.template, self.context(request), given, error)
         messages.success(request, "The mailbox is kept. Try it out, then switch it on.")
         return redirect("channel", pk=made.pk)
 
@@ -93,7 +93,7 @@ class ChannelDetail(Page):
             said = _acted(channel, act, given, request)
         except DomainError as error:
             if act == "keep":
-                return _again(request, self.template, self.context(request, **kwargs), given, error)
+                return form_again(request, self.template, self.context(request, **kwargs), given, error)
             messages.error(request, error.detail)
         else:
             messages.success(request, said)
@@ -124,13 +124,3 @@ def _choices() -> dict[str, Any]:
         "securities": MailSecurity.choices,
         "most_days": mail.BACK_DAYS,
     }
-
-
-def _again(
-    request: HttpRequest, template: str, context: dict, given: dict, error: DomainError
-) -> HttpResponse:
-    """The form as it was sent, without the password, with what is wrong."""
-    errors = error.extra.get("errors") or {"": error.detail}
-    kept = {name: value for name, value in given.items() if name != "password"}
-    context |= {"form": context["form"] | kept, "errors": errors}
-    return render(request, template, context, status=error.status)

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
 from crm import placeholders
 from crm.access import Permission, find, may, sees_everything
@@ -14,7 +14,7 @@ from crm.choices import LENGTHS, ChannelKind, MacroReach, TicketPriority
 from crm.errors import Conflict, DomainError, InvalidInput
 from crm.models import Brand, Macro, MacroVersion, Tag, Team, User
 from crm.services import macros
-from crm.views.base import BIGGEST_ID, Page, address, chosen, said
+from crm.views.base import BIGGEST_ID, Page, address, chosen, form_again, said
 
 VIEWS = {"": "For me", "retired": "Retired"}
 SHOWN = 500
@@ -70,7 +70,7 @@ class MacroEditor(Page):
         try:
             made = macros.create(given, by=request.user)
         except DomainError as error:
-            return _again(request, self.template, self.context(request), given, error)
+            return form_again(request, self.template, self.context(request), given, error)
         messages.success(request, "The macro is there.")
         return redirect("macro", pk=made.pk)
 
@@ -112,20 +112,11 @@ class MacroDetail(Page):
                 macros.edit(macro, given or {"retired": act == "retire"}, by=request.user)
         except (InvalidInput, Conflict) as error:
             if given:
-                return _again(request, self.template, self.context(request, **kwargs), given, error)
+                return form_again(request, self.template, self.context(request, **kwargs), given, error)
             messages.error(request, error.detail)
             return redirect("macro", pk=macro.pk)
         messages.success(request, "Kept.")
         return redirect("macro", pk=macro.pk)
-
-
-def _again(
-    request: HttpRequest, template: str, context: dict, given: dict, error: DomainError
-) -> HttpResponse:
-    """The form as it was sent, with what is wrong; nothing typed is lost."""
-    errors = error.extra.get("errors") or {"": error.detail}
-    context |= {"form": context["form"] | given, "errors": errors}
-    return render(request, template, context, status=error.status)
 
 
 def _number(text: str) -> int:

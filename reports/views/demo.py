@@ -26,7 +26,7 @@ class DemoAct(Act):
 
     def act(self, request: HttpRequest) -> str:
         """Do it and say what was done."""
-        raise NotImplementedError
+        raise NotImplementedError  # each act below says what it does
 
 
 class Play(DemoAct):
